@@ -1,0 +1,209 @@
+"""Batched decoding with transformers: every row of a micro-batch has its own temperature, length, stops and version."""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from pipeline.backends.engines.interface import EngineError
+from pipeline.lib.records import Message
+
+
+@dataclass(slots=True)
+class Request:
+    """One answer to make. `version` is pinned when the request is admitted.
+
+    `on_text` is called from the worker thread with each new piece of text.
+    """
+
+    messages: list[Message]
+    version: str
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int = 0
+    on_text: Callable[[str], None] | None = None
+    future: "Future[Completion]" = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class Completion:
+    """One answer: text, and per token its text, log-probability (nats) and the likeliest alternatives."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    tokens: list[str]
+    logprobs: list[float]
+    alternatives: list[list[tuple[str, float]]]
+    version: str
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities."""
+        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 0.0
+
+
+class _Sampler(LogitsProcessor):  # type: ignore[misc]
+    """Chooses each row's next token itself and leaves transformers no choice but to take it.
+
+    Sampling is done by the Gumbel-max trick: argmax(logits / temperature + Gumbel noise) is a draw from the softmax.
+    So greedy and random rows, each with its own seed, live in one batch.
+    """
+
+    def __init__(self, requests: list[Request], tokenizer: Any, stops: set[int], default_temperature: float) -> None:
+        self.requests = requests
+        self.tokenizer = tokenizer
+        self.stops = stops
+        temperatures = [default_temperature if r.temperature is None else r.temperature for r in requests]
+        self.temperatures = torch.tensor(temperatures).unsqueeze(1)
+        self.top_p = torch.tensor([r.top_p for r in requests]).unsqueeze(1)
+        self.generators = [None if r.seed is None else torch.Generator().manual_seed(r.seed) for r in requests]
+        self.ids: list[list[int]] = [[] for _ in requests]
+        self.logprobs: list[list[float]] = [[] for _ in requests]
+        self.alternatives: list[list[list[tuple[str, float]]]] = [[] for _ in requests]
+        self.texts = ["" for _ in requests]
+        self.reasons: list[str | None] = [None for _ in requests]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        scores = scores.float()
+        logprobs = torch.log_softmax(scores, dim=-1)
+        picked = (self._noisy(scores) if bool((self.temperatures > 0).any()) else scores).argmax(dim=-1)
+        picked_logprobs = logprobs.gather(1, picked.unsqueeze(1)).squeeze(1).tolist()
+        for row, token in enumerate(picked.tolist()):
+            if self.reasons[row] is None:
+                self._take(row, token, picked_logprobs[row], logprobs)
+        forced = torch.full_like(scores, -torch.inf)
+        return forced.scatter_(1, picked.unsqueeze(1), 0.0)
+
+    def _noisy(self, scores: torch.Tensor) -> torch.Tensor:
+        hot = self.temperatures > 0
+        scaled = scores / torch.where(hot, self.temperatures, torch.ones_like(self.temperatures))
+        if bool((self.top_p < 1).any()):
+            scaled = self._nucleus(scaled)
+        uniform = torch.rand_like(scores)
+        for row, generator in enumerate(self.generators):
+            if generator is not None:
+                uniform[row] = torch.rand(scores.shape[1], generator=generator)
+        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        return torch.where(hot, scaled + noise, scores)
+
+    def _nucleus(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Keep the likeliest tokens that together reach `top_p`."""
+        ordered, order = scaled.sort(dim=-1, descending=True)
+        before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
+        dropped = torch.zeros_like(before, dtype=torch.bool).scatter_(1, order, before >= self.top_p)
+        return scaled.masked_fill(dropped, -torch.inf)
+
+    def _take(self, row: int, token: int, logprob: float, logprobs: torch.Tensor) -> None:
+        request = self.requests[row]
+        self.ids[row].append(token)
+        self.logprobs[row].append(logprob)
+        if request.top_logprobs:
+            values, tokens = logprobs[row].topk(min(request.top_logprobs, logprobs.shape[1]))
+            pairs = zip(tokens.tolist(), values.tolist(), strict=True)
+            self.alternatives[row].append([(self.tokenizer.decode([each]), value) for each, value in pairs])
+        if token in self.stops:
+            self.reasons[row] = "stop"
+            return
+        if len(self.ids[row]) >= request.max_tokens:
+            self.reasons[row] = "length"
+        if request.stop or request.on_text:
+            self._emit(row)
+
+    def _emit(self, row: int) -> None:
+        """Decode what is new; a stop text ends the row, half characters wait for their other half."""
+        request = self.requests[row]
+        text = self.tokenizer.decode(self.ids[row], skip_special_tokens=True)
+        found = [position for stop in request.stop if (position := text.find(stop)) >= 0]
+        if found:
+            text, self.reasons[row] = text[: min(found)], "stop"
+        elif text.endswith("\ufffd") and self.reasons[row] is None:
+            return
+        new, self.texts[row] = text[len(self.texts[row]) :], text
+        if request.on_text and new:
+            request.on_text(new)
+
+    def completion(self, row: int, prompt_tokens: int) -> Completion:
+        """What the row came to."""
+        request = self.requests[row]
+        text = self.texts[row]
+        if not (request.stop or request.on_text):
+            text = self.tokenizer.decode(self.ids[row], skip_special_tokens=True)
+        return Completion(
+            text,
+            self.reasons[row] or "length",
+            prompt_tokens,
+            [self.tokenizer.decode([token]) for token in self.ids[row]],
+            self.logprobs[row],
+            self.alternatives[row],
+            request.version,
+        )
+
+
+class _Finished(StoppingCriteria):  # type: ignore[misc]
+    """Tells transformers which rows the sampler has ended."""
+
+    def __init__(self, sampler: _Sampler) -> None:
+        self.sampler = sampler
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        return torch.tensor([reason is not None for reason in self.sampler.reasons], device=input_ids.device)
+
+
+def decode(model: Any, tokenizer: Any, requests: list[Request], adapters: list[str] | None) -> list[Completion]:
+    """Answer a micro-batch.
+
+    Args:
+        model: the base model, or the PEFT model around it.
+        tokenizer: with a chat template; pads on the left.
+        requests: one a row.
+        adapters: per row the PEFT adapter (`__base__` for none); none when `model` has no adapters at all.
+    """
+    texts = [prompt(tokenizer, request.messages) for request in requests]
+    encoded = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+    lengths = encoded["attention_mask"].sum(dim=1).tolist()
+    configured = model.generation_config
+    stops = configured.eos_token_id if configured.eos_token_id is not None else tokenizer.eos_token_id
+    stops = set(stops) if isinstance(stops, list) else {stops}
+    default_temperature = float(configured.temperature or 1.0) if configured.do_sample else 0.0
+    sampler = _Sampler(requests, tokenizer, stops, default_temperature)
+    with torch.inference_mode():
+        model.generate(
+            input_ids=encoded["input_ids"],
+            attention_mask=encoded["attention_mask"],
+            generation_config=GenerationConfig(
+                do_sample=False,
+                max_new_tokens=max(request.max_tokens for request in requests),
+                eos_token_id=sorted(stops),
+                pad_token_id=tokenizer.pad_token_id,
+            ),
+            logits_processor=LogitsProcessorList([sampler]),
+            stopping_criteria=StoppingCriteriaList([_Finished(sampler)]),
+            **({} if adapters is None else {"adapter_names": adapters}),
+        )
+    return [sampler.completion(row, int(lengths[row])) for row in range(len(requests))]
+
+
+def prompt(tokenizer: Any, messages: list[Message]) -> str:
+    """The chat as the model reads it.
+
+    Raises:
+        EngineError: the template refuses it (an unknown role, say).
+    """
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except Exception as error:  # templates raise whatever they like
+        raise EngineError(f"the chat template refuses these messages: {error}") from error

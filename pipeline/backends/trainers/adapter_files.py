@@ -1,0 +1,34 @@
+"""What may be called a trained adapter: checked on the file itself, without torch."""
+
+from pathlib import Path
+
+from pipeline.lib.errors import BadRecordError
+from pipeline.lib.generations import ADAPTER_FILE
+
+
+def check(folder: Path) -> None:
+    """Refuse adapter files that cannot change an answer.
+
+    Raises:
+        BadRecordError: no safetensors file, not readable, no LoRA tensors, a tensor that is not finite, or LoRA-B all
+            zero (an adapter as it is before its first step).
+    """
+    import numpy
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / ADAPTER_FILE
+    if not path.is_file():
+        raise BadRecordError(f"{path} is missing", "only safetensors adapters are served; train again")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise BadRecordError(f"{path} cannot be read: {error}", "the file is damaged; train again") from error
+    outputs = {name: tensor for name, tensor in tensors.items() if ".lora_B." in name}
+    if not outputs or len(outputs) * 2 > len(tensors):
+        raise BadRecordError(f"{path} holds no LoRA tensors", "train again")
+    broken = [name for name, tensor in tensors.items() if not numpy.isfinite(tensor).all()]
+    if broken:
+        raise BadRecordError(f"{path}: {broken[0]} is not finite", "train again with a lower learning rate")
+    if not any(tensor.any() for tensor in outputs.values()):
+        raise BadRecordError(f"{path} is inert: its tensors are those before the first step", "train again")

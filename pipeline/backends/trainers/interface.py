@@ -1,0 +1,49 @@
+"""A trainer turns rows into adapter files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.backends.trainers.presets import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train.
+
+    `rows` are {"messages": […], "interaction_id": …}; `work` keeps checkpoints between a kill and the next try;
+    `output` receives the adapter files; `parent` is the adapter to continue, if the recipe says so.
+    """
+
+    base: str
+    revision: str | None
+    quantization: str
+    recipe: Recipe
+    rows: list[dict[str, Any]]
+    work: Path
+    output: Path
+    parent: Path | None
+    seed: int
+    save_every: int
+    show_progress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was trained: the manifest's `metrics`, the curve, and what the adapter was trained with."""
+
+    metrics: dict[str, Any]
+    curve: list[dict[str, float]]
+    versions: dict[str, str]
+    refused: list[str]
+
+
+class Trainer(Protocol):
+    """One way to train."""
+
+    def train(self, job: Job) -> Result:
+        """Train and write the adapter files.
+
+        Raises:
+            NightschoolError: nothing that may be called trained came out.
+        """

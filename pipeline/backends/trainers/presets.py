@@ -1,0 +1,75 @@
+"""Named training recipes. A setting in [train] overrides the preset's value."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.lib.config import Train
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an adapter is trained. `continues`: from the current adapter instead of from the base."""
+
+    rank: int
+    alpha: int
+    targets: tuple[str, ...] | str
+    learning_rate: float
+    scheduler: str
+    epochs: float
+    batch_size: int
+    gradient_accumulation: int
+    warmup_steps: int = 0
+    max_length: int = 2048
+    weight_decay: float = 0.0
+    continues: bool = False
+
+
+PRESETS = {
+    # What measured best on the starter (LOG.md): from the base each night, all linear layers, a high rate.
+    "default": Recipe(
+        rank=16,
+        alpha=32,
+        targets="all-linear",
+        learning_rate=2e-3,
+        scheduler="cosine",
+        epochs=6,
+        batch_size=32,
+        gradient_accumulation=1,
+        warmup_steps=10,
+    ),
+    "council": Recipe(
+        rank=16,
+        alpha=32,
+        targets=ATTENTION,
+        learning_rate=5e-5,
+        scheduler="linear",
+        epochs=3,
+        batch_size=4,
+        gradient_accumulation=8,
+    ),
+    "evening": Recipe(
+        rank=16,
+        alpha=32,
+        targets=ATTENTION,
+        learning_rate=1e-4,
+        scheduler="constant_with_warmup",
+        epochs=1,
+        batch_size=1,
+        gradient_accumulation=4,
+        warmup_steps=10,
+        continues=True,
+    ),
+}
+
+
+def recipe(settings: Train) -> Recipe:
+    """The preset with the overrides of the configuration."""
+    chosen = PRESETS[settings.preset]
+    overrides: dict[str, Any] = {
+        name: value
+        for name in ("rank", "alpha", "learning_rate", "epochs", "batch_size", "gradient_accumulation")
+        if (value := getattr(settings, name)) is not None
+    }
+    return replace(chosen, **overrides)

@@ -1,0 +1,157 @@
+"""build-dataset: rewrites + replay → training rows.
+
+reads   every harvest, the interaction log (for replay), the hold-out, the canary tasks
+writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_id}: TRL's conversational form
+        `…/preferences.jsonl`                           {prompt, chosen, rejected, interaction_id}
+        `…/alpaca.jsonl`, `…/prompt_completion.jsonl`   the same rows for other trainers
+        `…/holdout.jsonl`, `…/dropped.jsonl`            never trained on; left out, each with its reason
+        `…/dataset.json`                                counts, hashes, configuration; last, so it makes all complete
+
+A rewrite is *new* until a generation in the current lineage has been trained on it; rolling a generation back makes
+its rows new again by itself.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.backends.sources.own_log import OwnLog
+from pipeline.lib import generations, harvests, jsonl, questions
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import NothingToDo
+from pipeline.lib.files import publish_folder, sha256, write_json
+from pipeline.lib.records import Interaction, Rewrite
+
+Row = dict[str, Any]
+MANIFEST = "dataset.json"
+
+
+def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]:
+    """Build the dataset of a run.
+
+    Args:
+        settings: how many rows it takes, how much replay.
+        run: names the folder.
+        dry_run: only count.
+
+    Raises:
+        NothingToDo: fewer new rewrites than `dataset.min_failures_to_train`; they are kept for another night.
+        BadRecordError: a file cannot be read.
+    """
+    layout = settings.layout
+    holdout = list(questions.read_holdout(settings))
+    forbidden = {questions.key(row) for row in [*holdout, *questions.read_canary(settings)]}
+    trained = generations.incumbent(layout).interaction_ids
+    kept, dropped = _keep(harvests.rewrites(layout), forbidden, settings.harvest.quality_threshold)
+    new = sum(rewrite.interaction_id not in trained for rewrite in kept)
+    counts: dict[str, Any] = {
+        "new": new,
+        "rewrites": len(kept),
+        "dropped": dict(Counter(row["reason"] for row in dropped)),
+    }
+    needed = settings.dataset.min_failures_to_train
+    if new < needed:
+        raise NothingToDo(
+            f"{new} new rewrites, {needed} needed; they are kept", "dataset.min_failures_to_train lowers it"
+        )
+    replay = _replay(settings, forbidden, kept)
+    counts |= {"replay": len(replay), "holdout": len(holdout), "rows": len(kept) + len(replay)}
+    if dry_run:
+        return {"dry_run": True, **counts}
+
+    folder = layout.dataset(run)
+    replayed = [_row(each.id, each.messages, each.answer, "replay") for each in replay]
+    rewritten = [_row(each.interaction_id, each.messages, each.output, "rewrite") for each in kept]
+    tables = {
+        "sft.jsonl": rewritten + replayed,
+        "preferences.jsonl": [_preference(each) for each in kept if each.bad_output != each.output],
+        "alpaca.jsonl": [_alpaca(row) for row in rewritten + replayed],
+        "prompt_completion.jsonl": [_prompt_completion(row) for row in rewritten + replayed],
+        "holdout.jsonl": holdout,
+        "dropped.jsonl": dropped,
+    }
+
+    def fill(temporary: Path) -> None:
+        for name, rows in tables.items():
+            jsonl.write(temporary / name, rows)
+        hashes = {name: sha256(temporary / name) for name in tables}
+        manifest = {"run": run, **counts, "sha256": hashes, "config": settings.dataset.model_dump()}
+        write_json(temporary / MANIFEST, manifest)
+
+    publish_folder(folder, fill)
+    return {"run": run, **counts, "dataset": str((folder / MANIFEST).relative_to(settings.home))}
+
+
+def _keep(rewrites: Iterable[Rewrite], forbidden: set[str], threshold: float) -> tuple[list[Rewrite], list[Row]]:
+    """The rewrites to train on, and what is left out. Of equal questions the latest rewrite is the one that stays."""
+    kept: dict[str, Rewrite] = {}
+    dropped: list[Row] = []
+
+    def drop(rewrite: Rewrite, reason: str) -> None:
+        dropped.append({"interaction_id": rewrite.interaction_id, "instruction": rewrite.instruction, "reason": reason})
+
+    for rewrite in rewrites:
+        key = questions.key({"messages": rewrite.messages})
+        if key in forbidden:
+            drop(rewrite, "stands in the hold-out or among the canary tasks")
+        elif rewrite.quality_score < threshold:
+            drop(rewrite, "quality under the threshold")
+        elif not rewrite.output.strip():
+            drop(rewrite, "empty answer")
+        else:
+            if key in kept:
+                drop(kept[key], "the same question has a later rewrite")
+            kept[key] = rewrite
+    return list(kept.values()), dropped
+
+
+def _replay(settings: Settings, forbidden: set[str], kept: list[Rewrite]) -> list[Interaction]:
+    """A seeded sample of answers that somebody or something called good, one for each question."""
+    taken = forbidden | {questions.key({"messages": rewrite.messages}) for rewrite in kept}
+    good: dict[str, Interaction] = {}
+    for interaction in OwnLog(settings.layout.interactions).interactions(0, float("inf")):
+        said = interaction.feedback
+        confirmed = said is not None and (said.success is True or said.thumb == 1) and said.thumb != -1
+        key = questions.key({"messages": interaction.messages})
+        if confirmed and not interaction.error and key not in taken:
+            good[key] = interaction
+    wanted = min(len(good), round(settings.dataset.replay * len(kept)))
+    return random.Random(settings.dataset.seed).sample(list(good.values()), wanted)
+
+
+def _row(identity: str, messages: list[dict[str, str]], answer: str, origin: str) -> Row:
+    return {
+        "messages": [*messages, {"role": "assistant", "content": answer}],
+        "interaction_id": identity,
+        "origin": origin,
+    }
+
+
+def _preference(rewrite: Rewrite) -> Row:
+    return {
+        "prompt": rewrite.messages,
+        "chosen": [{"role": "assistant", "content": rewrite.output}],
+        "rejected": [{"role": "assistant", "content": rewrite.bad_output}],
+        "interaction_id": rewrite.interaction_id,
+    }
+
+
+def _alpaca(row: Row) -> Row:
+    *context, question, answer = row["messages"]
+    earlier = "\n".join(f"{message['role']}: {message['content']}" for message in context)
+    return {
+        "instruction": question["content"],
+        "input": earlier,
+        "output": answer["content"],
+        "interaction_id": row["interaction_id"],
+    }
+
+
+def _prompt_completion(row: Row) -> Row:
+    return {
+        "prompt": row["messages"][:-1],
+        "completion": row["messages"][-1:],
+        "interaction_id": row["interaction_id"],
+    }

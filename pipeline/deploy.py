@@ -1,0 +1,136 @@
+"""deploy: a candidate with a `pass` → current, proven, watched.
+
+reads   `loras/<candidate>/verdict.json` and its files, the ledger; talks to the running gateway
+writes  `loras/current`, `logs/promotions.jsonl`, `loras/<candidate>/deployment.json`,
+        and when it had to return: `loras/current/rollback_summary.json`
+
+The order: check files → snapshot → prepare (fingerprint) → load → prove under its own name → swap `loras/current` →
+activate → prove through the public name → watch. The first thing that goes wrong brings the old version back.
+"""
+
+import random
+import time
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.backends.engines import switching
+from pipeline.backends.engines.interface import EngineError
+from pipeline.backends.engines.live_watch import LiveWatch
+from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.trainers import adapter_files
+from pipeline.gate.watch import Finding, Thresholds
+from pipeline.lib import generations, questions
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import Inconclusive, NightschoolError, NothingToDo, Refused, RolledBack
+from pipeline.lib.files import write_json
+from pipeline.lib.generations import DEPLOYMENT, Generation
+
+
+def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool) -> dict[str, Any]:
+    """Promote a candidate.
+
+    Args:
+        settings: thresholds and length of the watch.
+        candidate_id: the generation; none: `loras/latest`.
+        run: who does it, for the ledger.
+        dry_run: only check the verdict and the files.
+
+    Raises:
+        Refused, Inconclusive: no verdict, or one that is not `pass`.
+        NothingToDo: it is current already.
+        RolledBack: it was deployed, failed, and the previous version serves again.
+        EngineError, UnavailableError: it never got as far as serving; nothing has changed.
+    """
+    layout = settings.layout
+    candidate = generations.read(layout, candidate_id or "latest")
+    previous = generations.incumbent(layout)
+    if candidate.id == previous.id:
+        raise NothingToDo(f"{candidate.id} is current already")
+    verdict = _require_pass(candidate, previous)
+    candidate.verify_files()
+    adapter_files.check(candidate.folder)
+    if dry_run:
+        return {"dry_run": True, "from": previous.id, "to": candidate.id, "verdict": verdict["reason"]}
+
+    client = GatewayClient(settings)
+    before = client.window(previous.id, 0)
+    fingerprint = client.prepare(candidate.id)
+    client.load(candidate.id)
+    own_name = client.verify(candidate.id, fingerprint)
+    if not own_name.holds:
+        client.unload(candidate.id)
+        raise EngineError(
+            f"{candidate.id} does not answer as it was trained to: nearest {own_name.nearest}, {own_name.distances}",
+            "nothing has changed; train again",
+        )
+    record: dict[str, Any] = {
+        "from": previous.id,
+        "from_sha256": previous.sha256,
+        "to": candidate.id,
+        "sha256": candidate.sha256,
+        "at": time.time(),
+        "fingerprint": fingerprint.to_json(),
+        "before": {key: before[key] for key in ("requests", "errors", "outcomes", "successes")},
+    }
+    try:
+        record["proof"] = switching.promote(client, layout, candidate, fingerprint, run)
+        finding, numbers = _watch(settings, client, candidate, verdict, before)
+    except NightschoolError as error:
+        finding, numbers = Finding("failing", str(error)), {}
+    record |= {"watch": {**asdict(finding), **numbers}}
+    write_json(candidate.folder / DEPLOYMENT, record)
+    if finding.health != "healthy":
+        summary = switching.give_back(client, layout, previous, finding.reason, run, fingerprint, numbers)
+        state = "proven" if summary["proven"] else "NOT proven, look at the server"
+        raise RolledBack(
+            f"{candidate.id} was rolled back to {previous.id} ({state}): {finding.reason}",
+            f"see {layout.current / switching.SUMMARY}",
+        )
+    _forget_older(client, {candidate.id, previous.id})
+    return {key: record[key] for key in ("from", "to", "sha256", "proof", "watch")}
+
+
+def _require_pass(candidate: Generation, incumbent: Generation) -> dict[str, Any]:
+    """No verdict, no deploy; and the verdict must be about these very tensors against this very incumbent."""
+    verdict = generations.verdict(candidate)
+    hint = f"`nightschool canary --candidate {candidate.id}` judges it"
+    if verdict is None:
+        raise Refused(f"{candidate.id} has no verdict", hint)
+    if verdict["outcome"] == "inconclusive":
+        raise Inconclusive(f"{candidate.id}: {verdict['reason']}", "the incumbent stays")
+    if verdict["outcome"] != "pass":
+        raise Refused(f"{candidate.id}: {verdict['reason']}", "the incumbent stays")
+    if verdict.get("candidate_sha256") != candidate.sha256 or verdict.get("incumbent") != incumbent.id:
+        raise Refused(f"the verdict of {candidate.id} is about other versions", hint)
+    return verdict
+
+
+def _watch(
+    settings: Settings, client: GatewayClient, candidate: Generation, verdict: dict[str, Any], before: dict[str, Any]
+) -> tuple[Finding, dict[str, Any]]:
+    thresholds = Thresholds(
+        settings.deploy.rollback_threshold_success,
+        settings.deploy.rollback_threshold_latency,
+        settings.deploy.minimum_samples,
+        _incumbent_success(verdict, before, settings.deploy.minimum_samples),
+    )
+    probes = [*questions.read_holdout(settings), *questions.read_canary(settings)]
+    random.Random(candidate.id).shuffle(probes)
+    return LiveWatch(client, candidate.id, probes, thresholds, settings.deploy.monitor_duration).run()
+
+
+def _incumbent_success(verdict: dict[str, Any], before: dict[str, Any], minimum: int) -> float | None:
+    """What the previous version reached: on the gate's questions or live, whichever was lower."""
+    levels = []
+    if (gate := verdict["categories"]["functionality"]["incumbent"]["success"]) is not None:
+        levels.append(float(gate))
+    if before["outcomes"] >= minimum:
+        levels.append(before["successes"] / before["outcomes"])
+    return min(levels, default=None)
+
+
+def _forget_older(client: GatewayClient, kept: set[str]) -> None:
+    """N−1 stays loaded, for a rollback in no time; older versions leave the memory."""
+    for version in set(client.versions()) - kept - {generations.BASE}:
+        if client.drain(version, 30):
+            client.unload(version)

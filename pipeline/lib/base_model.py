@@ -1,0 +1,39 @@
+"""The identity of a base model: the hash of its weights."""
+
+import hashlib
+from pathlib import Path
+
+from pipeline.lib.errors import ConfigurationError
+from pipeline.lib.files import sha256
+
+
+def base_sha256(base: str) -> str:
+    """One hash over the names and contents of all safetensors files of a model folder.
+
+    For a hub id the folder is the one in the local cache.
+
+    Raises:
+        ConfigurationError: there are no such files.
+    """
+    files = sorted(folder.glob("*.safetensors")) if (folder := _folder(base)) else []
+    if not files:
+        raise ConfigurationError(
+            f"no base model at {base}",
+            "`nightschool starter build` makes the default one; model.base names another",
+        )
+    parts = "".join(f"{file.name} {sha256(file)}\n" for file in files)
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _folder(base: str) -> Path | None:
+    if Path(base).is_dir():
+        return Path(base)
+    if base.startswith(("/", ".")):
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(base, allow_patterns="*.safetensors", local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError):
+        return None

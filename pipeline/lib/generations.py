@@ -1,0 +1,130 @@
+"""Generations on disk: immutable adapter folders with a manifest, and the symlink that says which one serves.
+
+loras/base/               generation zero: the bare base model, no adapter
+loras/20261120T020000Z/   an adapter; generation.json is written last and makes it complete
+loras/current             → the incumbent
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.lib import jsonl
+from pipeline.lib.errors import BadRecordError, UsageError
+from pipeline.lib.files import point, read_json, sha256, write_json
+from pipeline.lib.layout import Layout
+
+MANIFEST = "generation.json"
+VERDICT = "verdict.json"
+DEPLOYMENT = "deployment.json"
+ADAPTER_FILE = "adapter_model.safetensors"
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A complete generation: its folder and its manifest."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The run that trained it, or `base`."""
+        return self.folder.name
+
+    @property
+    def sha256(self) -> str | None:
+        """The hash of the adapter's tensors; none for the bare base."""
+        files: dict[str, str] = self.manifest.get("sha256", {})
+        return files.get(ADAPTER_FILE)
+
+    @property
+    def interaction_ids(self) -> set[str]:
+        """The interactions that this generation was trained on."""
+        path = self.folder / "interaction_ids.jsonl"
+        return {str(record["id"]) for record in jsonl.read(path)}
+
+    def verify_files(self) -> None:
+        """Compare every file with the hash that the manifest recorded.
+
+        Raises:
+            BadRecordError: a file is missing or has changed since it was trained.
+        """
+        for name, expected in self.manifest.get("sha256", {}).items():
+            path = self.folder / name
+            if not path.is_file():
+                raise BadRecordError(f"{path} is missing", "the generation is damaged; train again or roll back")
+            if sha256(path) != expected:
+                raise BadRecordError(f"{path} has changed since it was trained", "train again or roll back")
+
+
+def read(layout: Layout, identity: str) -> Generation:
+    """The generation with this id (also `current`, `latest`).
+
+    Raises:
+        UsageError: there is none, or it is not complete.
+    """
+    folder = layout.generation(identity)
+    if identity in ("current", "latest"):
+        if identity == "current" and not folder.is_symlink():
+            return bare_base(layout)
+        folder = layout.loras / folder.readlink().name if folder.is_symlink() else folder
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(
+            f"no generation {identity!r} in {layout.loras}", "see `nightschool status` for those there are"
+        )
+    return Generation(folder, read_json(folder / MANIFEST))
+
+
+def bare_base(layout: Layout) -> Generation:
+    """Generation zero; its folder is made when it is first asked for."""
+    folder = layout.generation(BASE)
+    if not (folder / MANIFEST).is_file():
+        write_json(folder / MANIFEST, {"id": BASE, "parent": None, "sha256": {}})
+    return Generation(folder, read_json(folder / MANIFEST))
+
+
+def incumbent(layout: Layout) -> Generation:
+    """What `loras/current` names; the bare base when there is no such link."""
+    return read(layout, "current")
+
+
+def all_complete(layout: Layout) -> list[Generation]:
+    """Every trained generation, oldest first; without the bare base."""
+    manifests = sorted(layout.loras.glob(f"[0-9]*/{MANIFEST}"))
+    return [Generation(path.parent, read_json(path)) for path in manifests if not path.parent.is_symlink()]
+
+
+def make_current(layout: Layout, generation: Generation, reason: str, run: str) -> None:
+    """Swap `loras/current` in one step and write the ledger.
+
+    The ledger is written after the swap: the disk is the state, the ledger only its history.
+    """
+    before = incumbent(layout).id
+    point(layout.current, generation.id)
+    jsonl.append(
+        layout.promotions,
+        [
+            {
+                "at": time.time(),
+                "run": run,
+                "from": before,
+                "to": generation.id,
+                "sha256": generation.sha256,
+                "reason": reason,
+            }
+        ],
+    )
+
+
+def ledger(layout: Layout) -> list[dict[str, Any]]:
+    """Every swap so far, oldest first."""
+    return list(jsonl.read(layout.promotions))
+
+
+def verdict(generation: Generation) -> dict[str, Any] | None:
+    """What the canary said about it, if it was asked."""
+    path = generation.folder / VERDICT
+    return read_json(path) if path.is_file() else None

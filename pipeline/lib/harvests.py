@@ -1,0 +1,55 @@
+"""The harvest files of `training_data/`: which there are, and what stands in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.lib import jsonl
+from pipeline.lib.errors import BadRecordError
+from pipeline.lib.layout import Layout
+from pipeline.lib.records import Rewrite
+
+_UNSOLVED = ".unsolved.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestFiles:
+    """The three files of one day's harvest."""
+
+    rewrites: Path
+    unsolved: Path
+    manifest: Path
+
+
+def of_day(layout: Layout, day: datetime) -> HarvestFiles:
+    """The files of one UTC day, whether they exist or not."""
+    stem = layout.training_data / f"harvest_{day:%Y%m%d}"
+    return HarvestFiles(stem.with_suffix(".jsonl"), stem.with_suffix(_UNSOLVED), stem.with_suffix(".json"))
+
+
+def rewrites(layout: Layout) -> Iterator[Rewrite]:
+    """Every rewrite of every harvest, oldest file first.
+
+    Raises:
+        BadRecordError: a line is no rewrite (file and line named).
+    """
+    for path in sorted(layout.training_data.glob("harvest_*.jsonl")):
+        if path.name.endswith(_UNSOLVED):
+            continue
+        for number, record in jsonl.read_numbered(path):
+            try:
+                yield Rewrite.model_validate(record)
+            except ValueError as error:
+                raise BadRecordError(f"{path} line {number}: {str(error).splitlines()[0]}", "mend that line") from error
+
+
+def decided(layout: Layout, teacher: str) -> set[str]:
+    """Interactions that have a rewrite, or that this very teacher could not fix, in any harvest."""
+    unsolved = {
+        str(record["interaction_id"])
+        for path in layout.training_data.glob(f"harvest_*{_UNSOLVED}")
+        for record in jsonl.read(path)
+        if record["teacher"] == teacher
+    }
+    return unsolved | {rewrite.interaction_id for rewrite in rewrites(layout)}

@@ -1,0 +1,133 @@
+"""JSON lines that survive kills and power cuts.
+
+An append goes out in one `write`. A crash can still leave a torn or NUL-filled last line: readers skip it, the next
+appender cuts it off first. A bad line anywhere else is somebody's mistake and is reported with its number.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.lib.errors import BadRecordError, DiskError
+from pipeline.lib.files import publishing
+
+Record = dict[str, Any]
+
+
+def read(path: Path) -> Iterator[Record]:
+    """Yield the records of a file; an absent file has none.
+
+    Raises:
+        BadRecordError: a complete line is not a JSON object (file and line named).
+    """
+    for _, record in read_numbered(path):
+        yield record
+
+
+def read_numbered(path: Path) -> Iterator[tuple[int, Record]]:
+    """Like `read`, with the line number of each record."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n") and not _complete(line):
+                return  # torn by a crash: the next appender removes it
+            stripped = line.strip()
+            if not stripped:
+                continue
+            if not stripped.strip(b"\0"):
+                return  # a power cut left zeros where the tail should be
+            try:
+                record = orjson.loads(stripped)
+            except orjson.JSONDecodeError as error:
+                raise BadRecordError(
+                    f"{path} line {number}: not JSON ({error.msg})",
+                    "mend or remove that line; nothing was changed",
+                ) from error
+            if not isinstance(record, dict):
+                raise BadRecordError(f"{path} line {number}: expected a JSON object", "mend or remove that line")
+            yield number, record
+
+
+def write(path: Path, records: Iterable[Record]) -> int:
+    """Publish a whole file at once; returns the number of records."""
+    count = 0
+    with publishing(path) as file:
+        for count, record in enumerate(records, start=1):  # noqa: B007 - the last count is the result
+            file.write(encode(record))
+    return count
+
+
+def append(path: Path, records: Iterable[Record]) -> None:
+    """Add records at the end, after cutting off what a crash may have left there; durable when it returns.
+
+    Raises:
+        DiskError: the disk is full or refuses; a torn line, if any, is cut off by the next append.
+    """
+    lines = b"".join(encode(record) for record in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        with open(descriptor, "r+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(_repaired_length(path))
+            file.truncate()
+            view = memoryview(lines)
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(descriptor)
+    except OSError as error:
+        raise DiskError(f"cannot append to {path}: {error.strerror}", "free some space or check its rights") from error
+
+
+def encode(record: Record) -> bytes:
+    """One record as one line, newline included."""
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _complete(line: bytes) -> bool:
+    """Whether a last line without a newline is a record all the same (files written by other programs)."""
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _repaired_length(path: Path) -> int:
+    """The length of the file up to and including its last whole line.
+
+    A whole record that only lacks its newline is kept: it gets the newline.
+    """
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        end = size
+        while end:
+            start = _line_start(file, end)
+            file.seek(start)
+            line = file.read(end - start)
+            if line.endswith(b"\n") and line.strip(b"\0\n "):
+                return end
+            if not line.endswith(b"\n") and _complete(line):
+                file.seek(end)
+                file.write(b"\n")
+                return end + 1
+            end = start
+    return 0
+
+
+def _line_start(file: Any, end: int) -> int:
+    """The offset at which the line that ends at `end` begins."""
+    block = 64 * 1024
+    position = end - 1  # the newline at the very end belongs to the line itself
+    while position > 0:
+        begin = max(0, position - block)
+        file.seek(begin)
+        newline = file.read(position - begin).rfind(b"\n")
+        if newline >= 0:
+            return int(begin + newline + 1)
+        position = begin
+    return 0

@@ -1,0 +1,77 @@
+"""The records that pass between stages."""
+
+import hashlib
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+Message = dict[str, str]
+
+
+class Record(BaseModel):
+    """A line of one of our files; fields that a newer version added are kept out of the way, not refused."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Feedback(Record):
+    """What somebody said about an answer, or what executing it showed."""
+
+    thumb: Literal[-1, 1] | None = None
+    comment: str | None = Field(None, max_length=10_000)
+    edited: str | None = Field(None, max_length=100_000)
+    success: bool | None = None
+    error: str | None = Field(None, max_length=10_000)
+    check: dict[str, Any] | None = None
+
+
+class Interaction(Record):
+    """One question and its answer. `at` is seconds since 1970 (UTC)."""
+
+    id: str
+    source: str
+    user: str | None = None
+    session: str | None = None
+    at: float
+    messages: list[Message] = Field(min_length=1)
+    answer: str
+    model: str | None = None
+    adapter: str | None = None
+    latency_ms: float | None = None
+    first_token_ms: float | None = None
+    tokens: int | None = None
+    confidence: float | None = None
+    success: bool | None = None
+    error: str | None = None
+    feedback: Feedback | None = None
+    retrieval: dict[str, int] = Field(default_factory=lambda: {"history": 0, "tools": 0})
+    check: dict[str, Any] | None = None
+
+    @property
+    def question(self) -> str:
+        """What the user said last."""
+        return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+
+
+class Rewrite(Record):
+    """A better answer to something that failed."""
+
+    instruction: str
+    output: str
+    reasoning: str
+    quality_score: float
+    interaction_id: str
+    messages: list[Message]
+    bad_output: str
+    signal: str
+    teacher: str
+    votes: dict[str, int]
+    verified_by: str | None
+    at: float
+    check: dict[str, Any] | None = None
+
+
+def content_id(*parts: Any) -> str:
+    """A short stable id for some content: 24 hexadecimal digits of its BLAKE2b hash."""
+    return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()

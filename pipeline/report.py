@@ -1,0 +1,119 @@
+"""report: the story of one night.
+
+reads   `logs/runs.jsonl`, and of the run `dataset.json`, `generation.json`, `verdict.json`, `deployment.json`;
+        asks the gateway what it serves
+"""
+
+from typing import Any
+
+from pipeline.backends.gateway_client import GatewayClient
+from pipeline.lib import generations, jsonl, runs
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import NightschoolError, UsageError
+from pipeline.lib.files import read_json
+
+_NIGHT = ("harvest", "build-dataset", "train", "canary", "deploy")
+
+
+def report(settings: Settings, run: str | None) -> dict[str, Any]:
+    """What happened in a run, with numbers.
+
+    Raises:
+        UsageError: no such run, or no night yet.
+    """
+    layout = settings.layout
+    nights = [line["run"] for line in jsonl.read(layout.runs) if line["stage"] in _NIGHT]
+    if not nights or (run and run not in nights):
+        raise UsageError(f"no night {run or 'yet'}", "`make night` plays one; `nightschool status` lists what there is")
+    run = run or nights[-1]
+    stages = [line for line in runs.of_run(layout, run) if line["stage"] in _NIGHT]
+    folder = layout.generation(run)
+    files = {
+        "dataset": layout.dataset(run) / "dataset.json",
+        "generation": folder / generations.MANIFEST,
+        "verdict": folder / generations.VERDICT,
+        "deployment": folder / generations.DEPLOYMENT,
+    }
+    return {
+        "run": run,
+        "stages": stages,
+        "outputs": {line["stage"]: line["outputs"] for line in stages},
+        **{name: read_json(path) if path.is_file() else None for name, path in files.items()},
+        "server": _server(settings),
+    }
+
+
+def _server(settings: Settings) -> dict[str, Any] | None:
+    try:
+        return GatewayClient(settings, timeout=5).health()
+    except NightschoolError:
+        return None
+
+
+def show(story: dict[str, Any]) -> None:
+    """Print the story as one table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "numbers", title=f"Night {story['run']}", title_justify="left", min_width=76)
+    for name, text in _rows(story):
+        table.add_row(name, text)
+    Console(highlight=False, width=None if Console().is_terminal else 100).print(table)
+
+
+def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
+    verdict, dataset, generation = story["verdict"], story["dataset"], story["generation"]
+    harvested = story["outputs"].get("harvest", {})
+    rows = []
+    if harvested:
+        rows.append(
+            (
+                "harvested",
+                f"{harvested.get('failures')} failures in the window, {harvested.get('worked_on')} worked on; "
+                f"today {harvested.get('rewrites')} better answers, {harvested.get('unsolved')} unsolved",
+            )
+        )
+    if dataset:
+        rows.append(
+            (
+                "dataset",
+                f"{dataset['new']} new of {dataset['rewrites']} rewrites + {dataset['replay']} good answers replayed",
+            )
+        )
+    if generation:
+        metrics = generation["metrics"]
+        rows.append(
+            (
+                "trained",
+                f"{metrics['steps']} steps, {metrics['supervised_tokens']} answer tokens, loss {metrics['loss']:.4f}",
+            )
+        )
+    if verdict and "suites" in verdict:
+        holdout = verdict["suites"]["holdout"]
+        rows += [
+            (f"held-out {when}", _share(holdout, side))
+            for when, side in (("before", "incumbent"), ("after", "candidate"))
+        ]
+    if verdict:
+        rows.append(("verdict", f"{verdict['outcome']}: {verdict['reason']}"))
+    if story["deployment"]:
+        watch = story["deployment"]["watch"]
+        rows.append(("watched", f"{watch['health']}: {watch['reason']}; {watch.get('requests', 0)} live requests"))
+    server = story["server"]
+    rows.append(
+        ("serving", f"{server['adapter']} sha256 {server['adapter_sha256'] or '–'}" if server else "server is down")
+    )
+    rows += [(line["stage"], _ending(line)) for line in story["stages"]]
+    return rows
+
+
+def _share(holdout: dict[str, Any], side: str) -> str:
+    if holdout[side]["success"] is None:
+        return "no hold-out"
+    low, high = holdout[side]["interval"]
+    return f"{holdout[side]['success']:.1%}  [{low:.1%}, {high:.1%}] of {holdout['n']}, asked of the server"
+
+
+def _ending(line: dict[str, Any]) -> str:
+    message = f"  {line['message']}" if line.get("message") else ""
+    return f"{line['seconds']:.1f} s  exit {line['exit_code']}{message}"

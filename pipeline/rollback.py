@@ -1,0 +1,69 @@
+"""rollback: an earlier generation → current.
+
+reads   the ledger, `loras/`; talks to the running gateway
+writes  `loras/current`, `logs/promotions.jsonl`, `loras/current/rollback_summary.json`
+
+The failed generation stays where it is, for analysis. Without a gateway the link is moved all the same: the next
+start serves the target.
+"""
+
+from typing import Any
+
+from pipeline.backends.engines import switching
+from pipeline.backends.engines.interface import Fingerprint
+from pipeline.backends.gateway_client import GatewayClient
+from pipeline.lib import generations
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import NothingToDo, UsageError
+from pipeline.lib.files import read_json
+from pipeline.lib.generations import DEPLOYMENT, Generation
+from pipeline.lib.layout import Layout
+
+
+def rollback(settings: Settings, to: str | None, reason: str, run: str, dry_run: bool) -> dict[str, Any]:
+    """Give back an earlier generation.
+
+    Args:
+        settings: where the gateway is.
+        to: its id (`base` for the bare base model); none: the one that was current before.
+        reason: for the summary.
+        run: who does it.
+        dry_run: only say what would be done.
+
+    Raises:
+        NothingToDo: the target is current already.
+        UsageError: there is nothing to roll back to, or no such generation.
+        BadRecordError: the target's files are damaged; nothing has changed.
+    """
+    layout = settings.layout
+    failed = generations.incumbent(layout)
+    target = generations.read(layout, to) if to else _previous(layout, failed)
+    if target.id == failed.id:
+        raise NothingToDo(f"{target.id} is current already")
+    target.verify_files()
+    if dry_run:
+        return {"dry_run": True, "from": failed.id, "to": target.id, "to_sha256": target.sha256}
+    client = GatewayClient(settings)
+    return switching.give_back(client, layout, target, reason, run, _fingerprint(failed, target), {})
+
+
+def _previous(layout: Layout, current: Generation) -> Generation:
+    """What was current before `current` was promoted, by the ledger; its parent when the ledger is gone."""
+    for entry in reversed(generations.ledger(layout)):
+        if entry["to"] == current.id and entry["from"] != current.id:
+            return generations.read(layout, str(entry["from"]))
+    parent = current.manifest.get("parent")
+    if parent is None:
+        raise UsageError("nothing to roll back to: the bare base model is serving", "see `nightschool status`")
+    return generations.read(layout, str(parent))
+
+
+def _fingerprint(failed: Generation, target: Generation) -> Fingerprint | None:
+    """The fingerprint kept from the deployment of either, if it knows both."""
+    for generation in (failed, target):
+        path = generation.folder / DEPLOYMENT
+        if path.is_file():
+            fingerprint = Fingerprint.from_json(read_json(path)["fingerprint"])
+            if {failed.id, target.id} <= set(fingerprint.references):
+                return fingerprint
+    return None

@@ -1,0 +1,90 @@
+"""serve: the gateway, in the foreground until it is told to stop.
+
+reads   the base model, `loras/current`
+writes  `logs/interactions/YYYY-MM-DD.jsonl`, `logs/control.token`, `logs/server.json` (where it listens)
+"""
+
+import os
+import secrets
+import socket
+
+# Threads of the math library wait asleep: spinning ones stall each other when a night's training runs beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import uvicorn
+
+from pipeline.backends.engines.embedded import EmbeddedEngine
+from pipeline.gateway.app import Gateway
+from pipeline.gateway.interaction_log import InteractionLog
+from pipeline.gateway.traffic import Traffic
+from pipeline.lib import generations, jsonl
+from pipeline.lib.base_model import base_sha256
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import BusyError
+from pipeline.lib.files import locked, write_json
+from pipeline.lib.layout import Layout
+from pipeline.lib.logs import logger
+from pipeline.lib.records import Message
+
+_LARGEST_POOL = 48  # hold-out questions among which fingerprint probes are looked for
+_DEFAULT_PROBES = (
+    "Hello!",
+    "What can you do for me?",
+    "Write one sentence about the sea.",
+    "Count from one to ten.",
+)
+
+
+def serve(settings: Settings) -> None:
+    """Open the gateway and stay until SIGINT or SIGTERM; running answers are finished and logged first.
+
+    Raises:
+        BusyError: the port, or this home, is taken by another gateway.
+        ConfigurationError: the base model is missing.
+    """
+    layout = settings.layout
+    with locked(layout.lock("serve"), "a gateway for this home"):
+        door = _bind(settings)
+        base = base_sha256(settings.base_folder)
+        engine = EmbeddedEngine(settings, _probe_pool(settings))
+        incumbent = generations.incumbent(layout)
+        if incumbent.id != generations.BASE:
+            engine.load(incumbent.id)
+            engine.activate(incumbent.id)
+        gateway = Gateway(settings, engine, InteractionLog(layout.interactions), Traffic(), base, _token(layout))
+        host, port = door.getsockname()[:2]
+        write_json(layout.logs / "server.json", {"url": f"http://{host}:{port}", "pid": os.getpid()})
+        logger.info("serving %s on http://%s:%d", incumbent.id, host, port)
+        config = uvicorn.Config(gateway.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+        uvicorn.Server(config).run(sockets=[door])
+
+
+def _bind(settings: Settings) -> socket.socket:
+    door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((settings.server.host, settings.server.port))
+    except OSError as error:
+        raise BusyError(
+            f"cannot listen on {settings.server_url}: {error.strerror}",
+            "another program has the port; set server.port",
+        ) from error
+    return door
+
+
+def _token(layout: Layout) -> str:
+    """The control token; made once, readable by the owner only."""
+    path = layout.control_token
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text(encoding="ascii").strip()
+
+
+def _probe_pool(settings: Settings) -> list[list[Message]]:
+    """Questions to fingerprint versions with: from the hold-out, spread evenly, or plain ones where there is none."""
+    rows = list(jsonl.read(settings.home / settings.dataset.holdout))
+    step = max(1, len(rows) // _LARGEST_POOL)
+    pool = [list(row["messages"]) for row in rows[::step]][:_LARGEST_POOL]
+    return pool or [[{"role": "user", "content": text}] for text in _DEFAULT_PROBES]

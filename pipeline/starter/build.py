@@ -1,0 +1,51 @@
+"""`nightschool starter build`: the base model and its hold-out, made once and kept in `models/`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.lib import jsonl
+from pipeline.lib.base_model import base_sha256
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import UsageError
+from pipeline.lib.files import publish_folder, read_json, write_json
+from pipeline.starter import tasks
+
+_CARD = "starter.json"
+
+
+def build(settings: Settings, force: bool) -> dict[str, Any]:
+    """Make the starter at `model.base`, unless it is there already, made by the same recipe.
+
+    Raises:
+        UsageError: something else lies there.
+    """
+    import shutil
+
+    from pipeline.starter.base_model import Recipe, train_base
+
+    folder = Path(settings.base_folder)
+    recipe = asdict(Recipe())
+    if folder.exists():
+        card = read_json(folder / _CARD) if (folder / _CARD).is_file() else None
+        if card is None:
+            raise UsageError(f"{folder} holds another model", "model.base names the folder of the starter")
+        if card["recipe"] == _plain(recipe) and not force:
+            return {"built": False, "folder": str(folder), "sha256": card["sha256"]}
+        shutil.rmtree(folder)
+    facts: dict[str, Any] = {}
+
+    def fill(temporary: Path) -> None:
+        facts.update(train_base(temporary))
+        jsonl.write(temporary / "holdout.jsonl", (task.record() for task in tasks.holdout()))
+        facts["sha256"] = base_sha256(str(temporary))
+        write_json(temporary / _CARD, {**facts, "recipe": _plain(recipe)})
+
+    publish_folder(folder, fill)
+    shown = {key: facts[key] for key in ("parameters", "loss", "seconds", "sha256")}
+    return {"built": True, "folder": str(folder), **shown}
+
+
+def _plain(recipe: dict[str, Any]) -> dict[str, Any]:
+    """As JSON would give it back."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}

@@ -1,0 +1,169 @@
+"""train: dataset → candidate.
+
+reads   `training_data/<run>/sft.jsonl`, the base model, (preset `evening`) the current adapter
+writes  `loras/<run>/adapter_model.safetensors`, `adapter_config.json`, `README.md`, `training_curve.jsonl`,
+        `interaction_ids.jsonl`, and last `generation.json`; `loras/latest`
+
+A training that is killed leaves checkpoints in `loras/.<run>.work/` and goes on from the last one.
+"""
+
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.backends.trainers.interface import Job, Result
+from pipeline.backends.trainers.presets import recipe
+from pipeline.lib import generations, jsonl
+from pipeline.lib.base_model import base_sha256
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import NothingToDo, UsageError
+from pipeline.lib.files import point, publish_folder, read_json, require_disk, sha256, write_bytes, write_json
+from pipeline.lib.generations import ADAPTER_FILE, MANIFEST, Generation
+from pipeline.lib.layout import Layout
+
+DATASET = "dataset.json"
+
+
+def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> dict[str, Any]:
+    """Train a candidate from a dataset.
+
+    Args:
+        settings: base model, preset and overrides.
+        run: the dataset.
+        dry_run: only say what would be trained.
+        show_progress: a bar instead of lines.
+
+    Raises:
+        NothingToDo: the dataset has been trained already.
+        UsageError: there is no such dataset.
+        DiskError, ConfigurationError: too little disk; no base model.
+        NightschoolError: nothing that may be called trained came out.
+    """
+    layout = settings.layout
+    folder = layout.generation(run)
+    if (folder / MANIFEST).is_file():
+        raise NothingToDo(f"{run} has been trained already", f"its adapter is {folder}")
+    manifest = _dataset(layout, run)
+    rows = list(jsonl.read(layout.dataset(run) / "sft.jsonl"))
+    require_disk(settings.home, settings.night.minimum_disk_gb)
+    chosen = recipe(settings.train)
+    base = {
+        "model": settings.model.base,
+        "revision": settings.model.revision,
+        "sha256": base_sha256(settings.base_folder),
+        "quantization": settings.model.quantization,
+    }
+    if dry_run:
+        return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "recipe": asdict(chosen)}
+
+    parent = generations.incumbent(layout)
+    continued = parent if chosen.continues and parent.id != generations.BASE else None
+    work = layout.loras / f".{run}.work"
+    job = Job(
+        base=settings.base_folder,
+        revision=settings.model.revision,
+        quantization=settings.model.quantization,
+        recipe=chosen,
+        rows=rows,
+        work=work,
+        output=work / "adapter",
+        parent=continued.folder.resolve() if continued else None,
+        seed=settings.train.seed,
+        save_every=settings.train.save_every,
+        show_progress=show_progress,
+    )
+    from pipeline.backends.trainers.sft import SftTrainer
+
+    result = SftTrainer().train(job)
+    facts = {
+        "id": run,
+        "parent": parent.id,
+        "continues": continued is not None,
+        "base": base,
+        "dataset": {
+            "path": str(layout.dataset(run).relative_to(settings.home)),
+            "sha256": manifest["sha256"]["sft.jsonl"],
+            "rows": len(rows),
+            "interaction_ids": "interaction_ids.jsonl",
+        },
+        "config": {"preset": settings.train.preset, **asdict(chosen)},
+        "metrics": result.metrics,
+        "versions": result.versions,
+        "seed": settings.train.seed,
+    }
+    generation = _publish(layout, facts, rows, result, job, continued)
+    shutil.rmtree(work, ignore_errors=True)
+    return {
+        "run": run,
+        "parent": parent.id,
+        "sha256": generation.sha256,
+        **result.metrics,
+        "generation": str(folder.relative_to(settings.home)),
+    }
+
+
+def _dataset(layout: Layout, run: str) -> dict[str, Any]:
+    """The manifest, after comparing the rows with the hash it recorded."""
+    folder = layout.dataset(run)
+    if not (folder / DATASET).is_file():
+        raise UsageError(f"no dataset {run!r} in {layout.training_data}", "`nightschool build-dataset` makes one")
+    manifest = read_json(folder / DATASET)
+    if sha256(folder / "sft.jsonl") != manifest["sha256"]["sft.jsonl"]:
+        raise UsageError(f"{folder / 'sft.jsonl'} has changed since it was built", "build the dataset again")
+    return manifest
+
+
+def _publish(
+    layout: Layout,
+    facts: dict[str, Any],
+    rows: list[dict[str, Any]],
+    result: Result,
+    job: Job,
+    parent: Generation | None,
+) -> Generation:
+    """Give the adapter its name: all files, their hashes, the manifest last, then the folder by rename."""
+    trained = {str(row["interaction_id"]) for row in rows} - set(result.refused)
+    if parent is not None:
+        trained |= parent.interaction_ids
+
+    def fill(temporary: Path) -> None:
+        shutil.copytree(job.output, temporary, dirs_exist_ok=True)
+        # The library writes tensors readable by their owner only; a server may run as somebody else.
+        os.chmod(temporary / ADAPTER_FILE, 0o644)  # noqa: PTH101
+        jsonl.write(temporary / "training_curve.jsonl", result.curve)
+        jsonl.write(temporary / "interaction_ids.jsonl", ({"id": each} for each in sorted(trained)))
+        write_bytes(temporary / "README.md", _card(facts).encode())
+        hashes = {path.name: sha256(path) for path in sorted(temporary.iterdir()) if path.is_file()}
+        write_json(temporary / MANIFEST, {**facts, "sha256": hashes})
+
+    folder = layout.generation(str(facts["id"]))
+    publish_folder(folder, fill)
+    point(layout.latest, folder.name)
+    return generations.read(layout, folder.name)
+
+
+def _card(facts: dict[str, Any]) -> str:
+    """What a person finds in the folder."""
+    base, data, metrics = facts["base"], facts["dataset"], facts["metrics"]
+    return f"""---
+base_model: {base["model"]}
+library_name: peft
+tags: [lora, nightschool]
+---
+
+# Generation {facts["id"]}
+
+A LoRA adapter that Nightschool trained from the failures of a day.
+
+| | |
+|---|---|
+| base model | `{base["model"]}`, weights sha256 `{base["sha256"]}`, quantization {base["quantization"]} |
+| parent | {facts["parent"]} |
+| dataset | `{data["path"]}`, {data["rows"]} rows, sha256 `{data["sha256"]}` |
+| training | preset {facts["config"]["preset"]}, {metrics["steps"]} steps, final mean loss {metrics["loss"]} |
+
+`generation.json` holds the whole configuration and the hash of every file. `verdict.json`, if it is there, says whether
+it was better than its incumbent.
+"""
