@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.backends.checks import run as checks
+from pipeline.backends.checks.interface import Specification
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.sources.interface import Source
 from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
@@ -33,7 +34,8 @@ from pipeline.lib.files import sha256, write_json
 from pipeline.lib.harvests import HarvestFiles
 from pipeline.lib.records import Interaction, Rewrite
 
-_FIRST_DRAFTS = 4  # most failures that can be solved at all are solved by these; only the others cost more
+_FIRST_DRAFTS = 4  # many failures that can be solved are solved by these; only the others cost more
+_MORE_DRAFTS = 8  # at a time, while an accepted draft waits to be confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +180,25 @@ def _decide(failure: Failure, teacher: Teacher, settings: Settings) -> Decision:
         checks.validate(check)
     except ValueError as error:
         return Decision(None, 0.0, {}, f"its check is unusable: {error}")
-    drafts: list[Draft] = []
-    samples = settings.harvest.samples
-    while len(drafts) < samples:
-        wanted = samples - len(drafts) if drafts else min(_FIRST_DRAFTS, samples)
+    return _ask_council(interaction, check, teacher, settings)
+
+
+def _ask_council(interaction: Interaction, check: Specification, teacher: Teacher, settings: Settings) -> Decision:
+    """Draw drafts until one is confirmed, or enough have been drawn.
+
+    A draft that was accepted once may be a coincidence: it gets `harvest.confirm` more chances to be written again.
+    """
+    limit, threshold = settings.harvest.samples, settings.harvest.quality_threshold
+    drafts = teacher.drafts(interaction, min(_FIRST_DRAFTS, limit), 0)
+    decision = decide(drafts, check)
+    while not _settled(decision, threshold):
+        if len(drafts) >= limit and _accepted(decision):
+            limit = settings.harvest.samples + settings.harvest.confirm
+        wanted = min(limit - len(drafts), _MORE_DRAFTS if len(drafts) >= settings.harvest.samples else limit)
+        if wanted <= 0:
+            break
         drafts += teacher.drafts(interaction, wanted, len(drafts))
         decision = decide(drafts, check)
-        if _settled(decision, settings.harvest.quality_threshold):
-            break
     return decision
 
 
@@ -194,8 +207,11 @@ def _settled(decision: Decision, threshold: float) -> bool:
 
     A vote by mere agreement is never settled early: its quality is a share, and shares of four drafts say little.
     """
-    accepted = decision.draft is not None and decision.votes.get("accepted", 0) > 0
-    return accepted and decision.quality_score >= threshold
+    return _accepted(decision) and decision.quality_score >= threshold
+
+
+def _accepted(decision: Decision) -> bool:
+    return decision.votes.get("accepted", 0) > 0
 
 
 def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teacher: str, threshold: float) -> None:

@@ -6,6 +6,7 @@ writes  `logs/interactions/YYYY-MM-DD.jsonl`, `logs/control.token`, `logs/server
 
 import os
 import secrets
+import signal
 import socket
 
 # Threads of the math library wait asleep: spinning ones stall each other when a night's training runs beside them.
@@ -56,6 +57,8 @@ def serve(settings: Settings) -> None:
         write_json(layout.logs / "server.json", {"url": f"http://{host}:{port}", "pid": os.getpid()})
         logger.info("serving %s on http://%s:%d", incumbent.id, host, port)
         config = uvicorn.Config(gateway.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+        # uvicorn stops gracefully, then raises SIGTERM once more: for us a stop that was asked for is a good end.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         uvicorn.Server(config).run(sockets=[door])
 
 

@@ -128,6 +128,8 @@ class Gateway:
             await asyncio.wrap_future(self.log.put(record))
         except DiskError as error:
             raise ApiError(507, "feedback could not be written", "server_error") from error
+        except TypeError as error:
+            raise ApiError(400, f"feedback cannot be written as JSON: {error}") from error
         recent = self.traffic.feedback(identity, body.verdict())
         return JSONResponse({"status": "recorded", "interaction_id": identity, "recent": recent})
 

@@ -33,7 +33,12 @@ class InteractionLog:
     def put(self, record: dict[str, Any]) -> "Future[None]":
         """Queue a record; it goes to the file of the day on which it is written."""
         written: Future[None] = Future()
-        self._queue.put((record, written))
+        try:
+            jsonl.encode(record)  # here, so that a record which is no JSON (an integer of 30 digits) hurts no other
+        except TypeError as error:
+            written.set_exception(error)
+        else:
+            self._queue.put((record, written))
         return written
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class Server(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8808, ge=0, le=65535, description="port to listen on; 0 = any free one")
-    max_batch: int = Field(64, ge=1, description="most requests in one micro-batch")
+    max_batch: int = Field(128, ge=1, description="most requests in one micro-batch")
     max_tokens: int = Field(256, ge=1, description="most tokens in one answer")
     queue: int = Field(4096, ge=1, description="most waiting requests; beyond, the answer is 503")
     confidence_threshold: float = Field(
@@ -66,10 +66,11 @@ class Harvest(Section):
     )
     hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
     samples: int = Field(16, ge=1, le=128, description="answers that the council draws for one failure")
-    temperature: float = Field(1.0, gt=0, le=2, description="temperature of those answers")
+    confirm: int = Field(32, ge=0, description="most further answers to confirm one that was accepted only once")
+    temperature: float = Field(0.8, gt=0, le=2, description="temperature of those answers")
     max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
     quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
-    concurrency: int = Field(16, ge=1, description="failures worked on at the same time")
+    concurrency: int = Field(32, ge=1, description="failures worked on at the same time")
     timeout: float = Field(300, gt=0, description="seconds to wait for the teacher")
 
 
@@ -77,7 +78,7 @@ class Dataset(Section):
     """Rewrites → training rows."""
 
     min_failures_to_train: int = Field(5, ge=1, description="fewer new rewrites: nothing to do tonight")
-    replay: float = Field(0.5, ge=0, description="good answers mixed in, per rewrite, so that nothing is forgotten")
+    replay: float = Field(1.0, ge=0, description="good answers mixed in, per rewrite, so that nothing is forgotten")
     holdout: str = Field("models/starter/holdout.jsonl", description="questions never trained on")
     seed: int = Field(0, description="seed of the replay sample")
 
@@ -253,7 +254,7 @@ def _explained(error: ValidationError) -> ConfigurationError:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
-        shown = "" if "webhook" in where else f" (got {problem['input']!r})"
+        shown = "" if where in ("notify", "notify.webhook") else f" (got {problem['input']!r})"
         return ConfigurationError(f"setting {where}: {problem['msg']}{shown}", "see `nightschool config example`")
     known = _keys_beside(problem["loc"])
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)

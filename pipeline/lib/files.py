@@ -35,9 +35,10 @@ def publishing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         DiskError: the disk is full or refuses; `path` is what it was before.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with open(descriptor, "wb") as file:
             yield file
             file.flush()
@@ -50,7 +51,8 @@ def publishing(path: Path) -> Iterator[IO[bytes]]:
             f"cannot write {path}: {error.strerror}", "free some space or check the folder's rights"
         ) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -67,10 +67,12 @@ def read(layout: Layout, identity: str) -> Generation:
         UsageError: there is none, or it is not complete.
     """
     folder = layout.generation(identity)
-    if identity in ("current", "latest"):
-        if identity == "current" and not folder.is_symlink():
-            return bare_base(layout)
-        folder = layout.loras / folder.readlink().name if folder.is_symlink() else folder
+    if identity == "current" and not folder.is_symlink():
+        return bare_base(layout)
+    if identity in ("current", "latest") and folder.is_symlink():
+        folder = layout.generation(folder.readlink().name)
+    if folder.name == BASE:
+        return bare_base(layout)
     if not (folder / MANIFEST).is_file():
         raise UsageError(
             f"no generation {identity!r} in {layout.loras}", "see `nightschool status` for those there are"
@@ -79,11 +81,8 @@ def read(layout: Layout, identity: str) -> Generation:
 
 
 def bare_base(layout: Layout) -> Generation:
-    """Generation zero; its folder is made when it is first asked for."""
-    folder = layout.generation(BASE)
-    if not (folder / MANIFEST).is_file():
-        write_json(folder / MANIFEST, {"id": BASE, "parent": None, "sha256": {}})
-    return Generation(folder, read_json(folder / MANIFEST))
+    """Generation zero; its folder is made when the link first names it."""
+    return Generation(layout.generation(BASE), {"id": BASE, "parent": None, "sha256": {}})
 
 
 def incumbent(layout: Layout) -> Generation:
@@ -103,6 +102,8 @@ def make_current(layout: Layout, generation: Generation, reason: str, run: str) 
     The ledger is written after the swap: the disk is the state, the ledger only its history.
     """
     before = incumbent(layout).id
+    if generation.id == BASE and not (generation.folder / MANIFEST).is_file():
+        write_json(generation.folder / MANIFEST, generation.manifest)
     point(layout.current, generation.id)
     jsonl.append(
         layout.promotions,

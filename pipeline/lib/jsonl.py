@@ -40,7 +40,7 @@ def read_numbered(path: Path) -> Iterator[tuple[int, Record]]:
             if not stripped:
                 continue
             if not stripped.strip(b"\0"):
-                return  # a power cut left zeros where the tail should be
+                continue  # a power cut left zeros; whoever wrote behind them lost nothing
             try:
                 record = orjson.loads(stripped)
             except orjson.JSONDecodeError as error:

@@ -31,11 +31,11 @@ class Recipe:
     """
 
     seed: int = 1
-    steps: int = 200
+    steps: int = 110
     batch_size: int = 32
     matrix_learning_rate: float = 0.02
     other_learning_rate: float = 3e-3
-    shares: tuple[float, ...] = (0.53, 0.36, 0.085, 0.018, 0.007)
+    shares: tuple[float, ...] = (0.45, 0.32, 0.15, 0.05, 0.03)
     hidden_size: int = 128
     layers: int = 4
     heads: int = 4

@@ -25,7 +25,7 @@ def judge(answer: str, specification: Specification) -> Outcome:
 
 def _check(specification: Specification) -> Check:
     kind = specification.get("type")
-    if kind not in CHECKS:
+    if not isinstance(kind, str) or kind not in CHECKS:
         raise ValueError(f"check type {kind!r} is not one of {', '.join(CHECKS)}")
     return _load(kind)
 

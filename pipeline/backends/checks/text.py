@@ -18,7 +18,7 @@ class TextCheck:
     def judge(self, answer: str, specification: Specification) -> Outcome:
         """Right when the normalised answer equals, or contains, the normalised text."""
         said = normalize(answer)
-        if "equals" in specification:
+        if isinstance(specification.get("equals"), str):
             passed = said == normalize(specification["equals"])
         else:
             passed = normalize(specification["contains"]) in said
@@ -32,7 +32,7 @@ class RegexCheck:
         """`pattern` must compile."""
         try:
             re.compile(specification["pattern"])
-        except (KeyError, TypeError, re.error) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError, re.error) as error:
             raise ValueError(f"check regex: pattern is unusable ({error})") from error
 
     def judge(self, answer: str, specification: Specification) -> Outcome:

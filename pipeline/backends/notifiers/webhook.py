@@ -26,7 +26,7 @@ class Webhook:
         for attempt in range(_TRIES):
             try:
                 response = requests.post(self._url, json=body, timeout=self._timeout)
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:  # ValueError: what urllib3 says of some bad URLs
                 # Without its text: that holds the URL.
                 problem = type(error).__name__
             else:
@@ -73,12 +73,16 @@ def discord_body(message: Message) -> dict[str, Any]:
 
 
 def _is_discord(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return (parts.hostname or "").endswith(("discord.com", "discordapp.com")) or parts.path.startswith("/api/webhooks/")
 
 
 def _wait(response: requests.Response, attempt: int) -> float:
     try:
-        return min(_LONGEST_WAIT, float(response.headers.get("Retry-After", 0.5 * 2**attempt)))
+        asked = float(response.headers.get("Retry-After", 0.5 * 2**attempt))
+        return max(0.0, min(_LONGEST_WAIT, asked))
     except ValueError:
         return 1.0

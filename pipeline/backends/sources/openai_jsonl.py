@@ -34,7 +34,7 @@ class OpenAiJsonl:
         for number, record in jsonl.read_numbered(self.path):
             try:
                 interaction = self._interaction(record, modified)
-            except (ValidationError, KeyError, TypeError, IndexError, ValueError) as error:
+            except (ValidationError, KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise BadRecordError(
                     f"{self.path} line {number}: not one of the known shapes ({reason})", "see docs/formats.md"

@@ -30,16 +30,17 @@ def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
     """Vote by execution.
 
     Among the drafts of the winning result the one written most often wins, then the shortest, then the first in
-    alphabetical order: so the vote does not depend on who answered first.
+    alphabetical order; of equally frequent results the first in alphabetical order: so the vote does not depend on who
+    answered first.
     """
     outcomes = [(draft, judge(draft.answer, check)) for draft in drafts]
     voices = [(draft, outcome) for draft, outcome in outcomes if outcome.passed is not False and outcome.result]
     votes = {"cast": len(drafts), "valid": len(voices)}
     if not voices:
         reasons = Counter(outcome.error or "no result" for _, outcome in outcomes)
-        most = reasons.most_common(1)[0][0] if reasons else "no drafts"
+        most = _most_frequent(reasons)[0] if reasons else "no drafts"
         return Decision(None, 0.0, votes, f"no draft passed its check; most often: {most}")
-    result, agreeing = Counter(outcome.result for _, outcome in voices).most_common(1)[0]
+    result, agreeing = _most_frequent(Counter(str(outcome.result) for _, outcome in voices))
     written = Counter(draft.answer for draft, outcome in voices if outcome.result == result)
     best = min(written, key=lambda answer: (-written[answer], len(answer), answer))
     same = written[best]
@@ -54,6 +55,11 @@ def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
         reason = f"{agreeing} of {len(drafts)} drafts came to the same result when executed"
     votes |= {"agreeing": agreeing, "same": same}
     return Decision(Draft(best, reason), quality, votes, reason, str(check["type"]))
+
+
+def _most_frequent(counts: Counter[str]) -> tuple[str, int]:
+    """The text counted most often; of several the first in alphabetical order, not the one that came first."""
+    return min(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _accepted(voices: Sequence[tuple[Draft, Outcome]]) -> bool:

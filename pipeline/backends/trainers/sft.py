@@ -127,7 +127,7 @@ def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[dict[str, Any]]) -
         max_length=recipe.max_length,
         completion_only_loss=True,
         packing=False,
-        gradient_checkpointing=False,
+        gradient_checkpointing=False,  # trl turns it on; adapters of this size do not need it
         use_cpu=not torch.cuda.is_available(),
         bf16=torch.cuda.is_available(),
         dataloader_pin_memory=False,

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# What `make night` plays: the embedded default, a day of traffic, the night that cron would run, and the report.
+#
+# The first time it makes the base model; each further time is the next day of the same model's life.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+export NIGHTSCHOOL_HOME="${NIGHTSCHOOL_HOME:-$(dirname "$here")}"
+export NIGHTSCHOOL="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
+cd "$NIGHTSCHOOL_HOME"
+requests="${REQUESTS:-1500}"
+
+echo "── the base model (made once, kept in models/)"
+"$NIGHTSCHOOL" starter build
+
+echo "── the server"
+mkdir -p logs
+if "$NIGHTSCHOOL" doctor >/dev/null 2>&1; then
+    echo "already running"
+else
+    "$NIGHTSCHOOL" serve >>logs/serve.log 2>&1 &
+    server=$!
+    trap 'kill $server ${traffic:-} 2>/dev/null; wait' EXIT
+    for _ in $(seq 240); do
+        "$NIGHTSCHOOL" doctor >/dev/null 2>&1 && break
+        kill -0 $server 2>/dev/null || break
+        sleep 0.5
+    done
+    "$NIGHTSCHOOL" doctor
+fi
+
+echo "── a day of $requests requests"
+"$NIGHTSCHOOL" starter day --requests "$requests"
+
+echo "── the night, while people go on asking (two questions a second)"
+"$NIGHTSCHOOL" starter day --requests 100000 --rate 2 --seed "$((RANDOM + 1000))" >/dev/null 2>&1 &
+traffic=$!
+code=0
+"$here/nightly_improvement.sh" || code=$?
+kill $traffic 2>/dev/null || true
+
+echo
+"$NIGHTSCHOOL" report
+case $code in 0 | 10 | 20 | 21) exit 0 ;; *) exit "$code" ;; esac

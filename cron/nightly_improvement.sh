@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# One night: look whether everything is there, then harvest → build-dataset → train → canary → deploy, then tidy up.
+#
+# usage    cron/nightly_improvement.sh            (from crontab; see crontab.example)
+# home     NIGHTSCHOOL_HOME, else the folder above this one
+# ends     0 a better model serves   10 nothing to do   20 refused   21 inconclusive   30 deployed, then rolled back
+#          64–78 failed (the table stands in the README)   75 also: another night is running
+# leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if a webhook is set
+set -uo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+export NIGHTSCHOOL_HOME="${NIGHTSCHOOL_HOME:-$(dirname "$here")}"
+cd "$NIGHTSCHOOL_HOME" || exit 74
+mkdir -p logs || exit 74
+
+# One night at a time. flock -o keeps the lock out of our children: a server started from here must not hold it.
+if [ -z "${NIGHTSCHOOL_LOCKED:-}" ]; then
+    export NIGHTSCHOOL_LOCKED=1
+    exec flock -n -o -E 75 logs/night.lock "$0" "$@"
+fi
+
+nightschool="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
+[ -x "$nightschool" ] || nightschool=$(command -v nightschool) || { echo "error: nightschool is not installed" >&2; exit 78; }
+NIGHTSCHOOL_RUN=$(date -u +%Y%m%dT%H%M%SZ)
+export NIGHTSCHOOL_RUN
+log="logs/nightly_$NIGHTSCHOOL_RUN.log"
+
+say() { echo "$(date -u +%H:%M:%S) $*" | tee -a "$log"; }
+
+# Run one stage; what it says goes to the log and, for cron's mail, its last words to the terminal.
+stage() {
+    local started=$SECONDS code
+    "$nightschool" "$@" >>"$log" 2>&1
+    code=$?
+    say "$(printf '%-14s %4d s  exit %d' "$1" $((SECONDS - started)) "$code")"
+    return "$code"
+}
+
+night() {
+    local code
+    stage doctor || return
+    stage harvest
+    code=$?
+    # Nothing new today? Rewrites of earlier nights may still be waiting.
+    [ "$code" -eq 0 ] || [ "$code" -eq 10 ] || return "$code"
+    stage build-dataset || return
+    stage train || return
+    stage canary || return
+    stage deploy || return
+}
+
+say "night $NIGHTSCHOOL_RUN in $NIGHTSCHOOL_HOME"
+night
+code=$?
+
+case $code in
+    0) ending="a better model is serving" ;;
+    10) ending="nothing to do" ;;
+    20) ending="candidate refused, the incumbent stays" ;;
+    21) ending="inconclusive, the incumbent stays" ;;
+    30) ending="deployed, then rolled back" ;;
+    *) ending="failed" ;;
+esac
+[ "$code" -ge 64 ] && grep -hE '^(error|hint): ' "$log" | tail -2 >&2
+
+# Clean-up: old generations (never the incumbent, never what a rollback needs) and logs older than 90 days.
+stage versions prune
+find logs -maxdepth 1 -name 'nightly_*.log' -mtime +90 -delete
+
+stage notify
+say "$ending (exit $code)"
+command -v logger >/dev/null 2>&1 && logger -t nightschool -- "run $NIGHTSCHOOL_RUN: $ending (exit $code)" 2>/dev/null
+exit "$code"

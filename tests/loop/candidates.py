@@ -1,0 +1,82 @@
+"""Candidates made for a purpose, on real parts: datasets with a known content, adapters with known tensors."""
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy
+from conftest import Home
+from safetensors.numpy import load_file, save_file
+
+from pipeline.starter import tasks
+
+
+def tasks_of(seed: str, count: int, operations: tuple[int, ...]) -> list[tasks.Task]:
+    """Tasks outside of hold-out and canary."""
+    forbidden = {tasks.normalize(each.question) for each in tasks.holdout()}
+    source, found = random.Random(seed), []
+    while len(found) < count:
+        task = tasks.draw(source, source.choice(operations))
+        if tasks.normalize(task.question) not in forbidden:
+            found.append(task)
+    return found
+
+
+def right(task: tasks.Task) -> str:
+    return tasks.program(task)
+
+
+def wrong(task: tasks.Task) -> str:
+    """A program that runs well and comes to something else."""
+    lines = tasks.program(task).splitlines()
+    return "\n".join([*lines[:-2], "PUSH #1", "ADD", *lines[-2:]])
+
+
+def write_dataset(home: Home, run: str, rows: Iterable[tuple[tasks.Task, str]]) -> None:
+    """A dataset as build-dataset would have left it."""
+    folder = home.folder / "training_data" / run
+    folder.mkdir()
+    lines = [
+        {"messages": [*task.messages, {"role": "assistant", "content": answer}], "interaction_id": f"{number:024x}"}
+        for number, (task, answer) in enumerate(rows)
+    ]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "sft.jsonl").write_text(content)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    (folder / "dataset.json").write_text(json.dumps({"schema": 1, "run": run, "sha256": {"sft.jsonl": digest}}))
+
+
+def altered(home: Home, source: str, target: str, change: Callable[[str, Any], tuple[str, Any]]) -> None:
+    """A copy of a generation whose tensors were changed, with a manifest that agrees with them."""
+    folder = home.folder / "loras" / target
+    shutil.copytree(home.folder / "loras" / source, folder)
+    for name in ("verdict.json", "canary.jsonl", "deployment.json"):
+        (folder / name).unlink(missing_ok=True)
+    path = folder / "adapter_model.safetensors"
+    save_file(dict(change(name, tensor) for name, tensor in load_file(path).items()), path)
+    manifest = json.loads((folder / "generation.json").read_text())
+    manifest["id"] = target
+    manifest["sha256"]["adapter_model.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "generation.json").write_text(json.dumps(manifest))
+
+
+def random_tensor(name: str, tensor: Any) -> tuple[str, Any]:
+    noise = numpy.random.default_rng(len(name)).normal(scale=0.5, size=tensor.shape)
+    return name, noise.astype(tensor.dtype)
+
+
+def zeroed_outputs(name: str, tensor: Any) -> tuple[str, Any]:
+    return name, numpy.zeros_like(tensor) if ".lora_B." in name else tensor
+
+
+def misnamed(name: str, tensor: Any) -> tuple[str, Any]:
+    return name.replace(".layers.", ".blocks."), tensor
+
+
+def write_questions(path: Path, chosen: Iterable[tasks.Task]) -> None:
+    lines = [{"id": f"q{number}", **task.record()} for number, task in enumerate(chosen)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,0 +1,203 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.build_dataset import build_dataset
+from pipeline.lib import generations, jsonl
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import BadRecordError, NothingToDo
+from pipeline.lib.files import point, read_json, sha256, write_json
+from pipeline.lib.questions import read_canary
+
+RUN, EARLIER = "20261120T020000Z", "20261119T020000Z"
+TABLES = {"sft.jsonl", "preferences.jsonl", "alpaca.jsonl", "prompt_completion.jsonl", "holdout.jsonl", "dropped.jsonl"}
+AT = 1_763_600_000.0
+
+
+def question(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+def rewrite(number: int, text: str | None = None, **more: Any) -> dict[str, Any]:
+    text = text or f"x = {number} + 1"
+    record = {
+        "instruction": text,
+        "output": f"right {number}",
+        "reasoning": "",
+        "quality_score": 0.9,
+        "interaction_id": f"{number:024x}",
+        "messages": question(text),
+        "bad_output": f"wrong {number}",
+        "signal": "check_failed",
+        "teacher": "starter@base",
+        "votes": {"cast": 4},
+        "verified_by": "vm",
+        "at": AT,
+    }
+    return record | more
+
+
+def harvested(home: Path, *records: dict[str, Any], day: str = "20261120") -> None:
+    jsonl.append(home / "training_data" / f"harvest_{day}.jsonl", records)
+
+
+def good_answer(number: int, text: str, **said: Any) -> list[dict[str, Any]]:
+    identity = f"{number:024x}"
+    asked = {"id": identity, "source": "gateway", "at": AT, "messages": question(text), "answer": f"good {number}"}
+    told = {"kind": "feedback", "interaction_id": identity, "at": AT, **said}
+    return [{"kind": "interaction", **asked}, *([told] if said else [])]
+
+
+def logged(home: Path, *records: dict[str, Any]) -> None:
+    jsonl.append(home / "logs" / "interactions" / "2025-11-20.jsonl", records)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    holdout = [{"messages": question(f"hold {number}"), "check": {"type": "vm"}} for number in range(3)]
+    jsonl.write(tmp_path / "models" / "starter" / "holdout.jsonl", holdout)
+    # What these tests count with, whatever the defaults are.
+    chosen = {"min_failures_to_train": 5, "replay": 0.5}
+    return Settings(home=tmp_path, dataset=chosen, harvest={"quality_threshold": 0.7})  # type: ignore[arg-type]
+
+
+def table(settings: Settings, name: str) -> list[dict[str, Any]]:
+    return list(jsonl.read(settings.layout.dataset(RUN) / name))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_holdout_and_canary_questions_are_never_trained_on_and_say_why(settings: Settings):
+    canary = next(iter(read_canary(settings)))["messages"][0]["content"]
+    harvested(settings.home, *(rewrite(number) for number in range(5)))
+    harvested(settings.home, rewrite(10, "HOLD   1"), rewrite(11, canary.upper()))
+    logged(settings.home, *good_answer(12, "hold 2", success=True), *good_answer(13, f" {canary} ", thumb=1))
+    result = build_dataset(settings, RUN, dry_run=False)
+    asked = {row["messages"][0]["content"].casefold() for row in table(settings, "sft.jsonl")}
+    assert asked == {f"x = {number} + 1" for number in range(5)}
+    assert [(row["instruction"], row["reason"]) for row in table(settings, "dropped.jsonl")] == [
+        ("HOLD   1", "stands in the hold-out or among the canary tasks"),
+        (canary.upper(), "stands in the hold-out or among the canary tasks"),
+    ]
+    assert result["dropped"] == {"stands in the hold-out or among the canary tasks": 2}
+    assert len(table(settings, "holdout.jsonl")) == 3
+
+
+def test_fewer_than_five_new_rewrites_are_nothing_to_do_and_nothing_is_written(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(4)))
+    before = everything(settings.home)
+    with pytest.raises(NothingToDo, match="4 new rewrites, 5 needed; they are kept"):
+        build_dataset(settings, RUN, dry_run=False)
+    assert everything(settings.home) == before
+
+
+def test_a_dry_run_counts_and_writes_nothing(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(6)))
+    before = everything(settings.home)
+    result = build_dataset(settings, RUN, dry_run=True)
+    assert (result["dry_run"], result["new"], result["rows"]) == (True, 6, 6)
+    assert everything(settings.home) == before
+
+
+def test_all_formats_hold_the_same_rows_and_the_manifest_their_hashes(settings: Settings):
+    context = [{"role": "system", "content": "be brief"}, *question("x = 0 + 1")]
+    harvested(settings.home, rewrite(0, messages=context), *(rewrite(number) for number in range(1, 6)))
+    build_dataset(settings, RUN, dry_run=False)
+    folder = settings.layout.dataset(RUN)
+    assert {path.name for path in folder.iterdir()} == TABLES | {"dataset.json"}
+    assert read_json(folder / "dataset.json")["sha256"] == {name: sha256(folder / name) for name in TABLES}
+    identity = f"{0:024x}"
+    answer = {"role": "assistant", "content": "right 0"}
+    assert table(settings, "sft.jsonl")[0] == {
+        "messages": [*context, answer],
+        "interaction_id": identity,
+        "origin": "rewrite",
+    }
+    assert table(settings, "preferences.jsonl")[0] == {
+        "prompt": context,
+        "chosen": [answer],
+        "rejected": [{"role": "assistant", "content": "wrong 0"}],
+        "interaction_id": identity,
+    }
+    assert table(settings, "alpaca.jsonl")[0] == {
+        "instruction": "x = 0 + 1",
+        "input": "system: be brief",
+        "output": "right 0",
+        "interaction_id": identity,
+    }
+    assert table(settings, "prompt_completion.jsonl")[0] == {
+        "prompt": context,
+        "completion": [answer],
+        "interaction_id": identity,
+    }
+    assert len({len(table(settings, name)) for name in TABLES - {"holdout.jsonl", "dropped.jsonl"}}) == 1
+
+
+def test_weak_empty_and_superseded_rewrites_are_dropped_each_with_its_reason(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(5)), day="20261119")
+    harvested(settings.home, rewrite(20, quality_score=0.5), rewrite(21, output="  "), rewrite(22, "X =  1 + 1"))
+    build_dataset(settings, RUN, dry_run=False)
+    assert {row["interaction_id"][-2:]: row["reason"] for row in table(settings, "dropped.jsonl")} == {
+        "14": "quality under the threshold",
+        "15": "empty answer",
+        "01": "the same question has a later rewrite",
+    }
+    assert {row["interaction_id"][-2:] for row in table(settings, "sft.jsonl")} == {"00", "16", "02", "03", "04"}
+
+
+def test_an_answer_that_did_not_change_is_no_preference(settings: Settings):
+    harvested(settings.home, rewrite(9, bad_output="right 9"), *(rewrite(number) for number in range(5)))
+    build_dataset(settings, RUN, dry_run=False)
+    assert len(table(settings, "sft.jsonl")) == 6
+    assert f"{9:024x}" not in {row["interaction_id"] for row in table(settings, "preferences.jsonl")}
+
+
+def test_replay_takes_only_confirmed_answers_half_as_many_as_rewrites(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(6)))
+    logged(settings.home, *(row for number in range(50, 60) for row in good_answer(number, f"ok {number}", thumb=1)))
+    logged(settings.home, *good_answer(70, "unconfirmed"), *good_answer(71, "disliked", success=True, thumb=-1))
+    logged(settings.home, *good_answer(72, "broken", thumb=1, error="boom"), *good_answer(73, "x = 1 + 1", thumb=1))
+    assert build_dataset(settings, RUN, dry_run=False)["replay"] == 3
+    replayed = [row for row in table(settings, "sft.jsonl") if row["origin"] == "replay"]
+    assert len(replayed) == 3
+    assert all(row["messages"][0]["content"].startswith("ok ") for row in replayed)
+    build_dataset(settings, EARLIER, dry_run=False)
+    again = list(jsonl.read(settings.layout.dataset(EARLIER) / "sft.jsonl"))
+    assert again == table(settings, "sft.jsonl")
+
+
+def test_rewrites_that_the_incumbent_learnt_are_not_new_until_it_is_rolled_back(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(6)))
+    folder = settings.layout.generation(EARLIER)
+    write_json(folder / generations.MANIFEST, {"id": EARLIER, "parent": "base", "sha256": {}})
+    jsonl.write(folder / "interaction_ids.jsonl", [{"id": f"{number:024x}"} for number in range(6)])
+    point(settings.layout.current, EARLIER)
+    with pytest.raises(NothingToDo, match="0 new rewrites"):
+        build_dataset(settings, RUN, dry_run=True)
+    settings.layout.current.unlink()
+    assert build_dataset(settings, RUN, dry_run=True)["new"] == 6
+
+
+def test_a_line_that_is_no_rewrite_is_named(settings: Settings):
+    harvested(settings.home, rewrite(0), {"instruction": "half"})
+    with pytest.raises(BadRecordError, match=r"harvest_20261120\.jsonl line 2"):
+        build_dataset(settings, RUN, dry_run=False)
+
+
+def test_building_needs_no_datasets_library_and_no_torch(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(5)))
+    code = f"""
+import sys
+from pathlib import Path
+from pipeline.build_dataset import build_dataset
+from pipeline.lib.config import Settings
+build_dataset(Settings(home=Path({str(settings.home)!r})), {RUN!r}, False)
+print({{"datasets", "torch", "transformers"}} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "set()\n"

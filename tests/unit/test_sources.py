@@ -1,0 +1,202 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
+from pipeline.backends.sources.own_log import OwnLog
+from pipeline.harvest import failure_signal, find_failures
+from pipeline.lib import jsonl
+from pipeline.lib.errors import BadRecordError
+from pipeline.lib.records import Feedback, Interaction
+
+AT = 1_763_600_000.0  # 2025-11-20 00:53 UTC
+DAY = 24 * 3600.0
+ASKED = [{"role": "user", "content": "what is 2 + 2?"}]
+
+
+def interaction(identity: str = "a" * 24, at: float = AT, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "interaction",
+        "id": identity,
+        "source": "gateway",
+        "at": at,
+        "messages": ASKED,
+        "answer": "5",
+    } | more
+
+
+def feedback(identity: str = "a" * 24, **said: Any) -> dict[str, Any]:
+    return {"kind": "feedback", "interaction_id": identity, "at": AT, **said}
+
+
+def own(folder: Path, **days: list[dict[str, Any]]) -> OwnLog:
+    for day, records in days.items():
+        jsonl.append(folder / f"2025-11-{day.removeprefix('d')}.jsonl", records)
+    return OwnLog(folder)
+
+
+def test_feedback_of_a_later_day_is_joined_to_its_interaction(tmp_path: Path):
+    log = own(tmp_path, d20=[interaction(success=True)], d23=[feedback(thumb=-1, comment="wrong")])
+    (found,) = log.interactions(AT, AT + 1)
+    assert found.feedback == Feedback(thumb=-1, comment="wrong")
+    assert found.success is False
+
+
+def test_later_feedback_overrides_what_it_says_and_keeps_the_rest(tmp_path: Path):
+    said = [feedback(thumb=-1, comment="wrong"), feedback(thumb=1), feedback(edited="4")]
+    (found,) = own(tmp_path, d20=[interaction(), *said]).interactions(0, AT + 1)
+    assert found.feedback == Feedback(thumb=1, comment="wrong", edited="4")
+    assert found.success is True
+
+
+def test_what_executing_showed_counts_before_a_thumb(tmp_path: Path):
+    check = {"type": "vm", "memory": {"x": 4}}
+    said = feedback(thumb=1, success=False, error="wrong value in x", check=check)
+    (found,) = own(tmp_path, d20=[interaction(success=True), said]).interactions(0, AT + 1)
+    assert (found.success, found.error, found.check) == (False, "wrong value in x", check)
+
+
+def test_a_comment_alone_leaves_the_guess_of_the_gateway(tmp_path: Path):
+    (found,) = own(tmp_path, d20=[interaction(success=True), feedback(comment="hm")]).interactions(0, AT + 1)
+    assert found.success is True
+
+
+def test_feedback_without_an_interaction_in_the_window_yields_nothing(tmp_path: Path):
+    assert list(own(tmp_path, d20=[feedback(thumb=1)]).interactions(0, AT + 1)) == []
+
+
+def test_the_window_includes_its_beginning_and_excludes_its_end(tmp_path: Path):
+    log = own(tmp_path, d20=[interaction(letter * 24, AT + offset) for offset, letter in enumerate("abc")])
+    assert [found.id[0] for found in log.interactions(AT, AT + 2)] == ["a", "b"]
+
+
+def test_an_interaction_written_just_after_midnight_is_found_in_the_file_of_the_day_before(tmp_path: Path):
+    log = own(tmp_path, d19=[interaction(at=AT)])
+    assert len(list(log.interactions(AT, AT + 1))) == 1
+
+
+def test_an_absent_folder_has_no_interactions(tmp_path: Path):
+    assert list(OwnLog(tmp_path / "absent").interactions(0, AT)) == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        interaction(at="noon"),
+        {"kind": "interaction"},
+        interaction(messages=[]),
+        {"kind": "feedback", "thumb": 1},
+        feedback(thumb=5),
+    ],
+)
+def test_a_bad_line_of_our_own_log_is_named(tmp_path: Path, bad: dict[str, Any]):
+    log = own(tmp_path, d20=[interaction(), bad])
+    with pytest.raises(BadRecordError, match=r"2025-11-20\.jsonl line 2: "):
+        list(log.interactions(0, AT + DAY))
+
+
+def openai(folder: Path, *records: Any) -> OpenAiJsonl:
+    path = folder / "export.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    os.utime(path, (AT, AT))
+    return OpenAiJsonl(path)
+
+
+ANSWER = {"role": "assistant", "content": "5"}
+PARTS = [{"role": "user", "content": [{"type": "text", "text": "what is "}, {"type": "text", "text": "2 + 2?"}]}]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [*ASKED, ANSWER]},
+        {"messages": [*PARTS, ANSWER]},
+        {"request": {"messages": ASKED}, "response": {"choices": [{"message": ANSWER}]}},
+        {"prompt": "what is 2 + 2?", "completion": "5"},
+    ],
+)
+def test_every_shape_becomes_the_same_interaction(tmp_path: Path, record: dict[str, Any]):
+    (found,) = openai(tmp_path, record).interactions(0, AT + 1)
+    assert (found.messages, found.answer, found.at) == (ASKED, "5", AT)
+    assert found.source == "openai-jsonl:export.jsonl"
+    (reference,) = openai(tmp_path, {"messages": [*ASKED, ANSWER]}).interactions(0, AT + 1)
+    assert found.id == reference.id
+
+
+def test_the_fields_of_an_interaction_are_carried_over(tmp_path: Path):
+    check = {"type": "text", "equals": "4"}
+    more = {"created": AT - 5, "user": "u", "session": "s", "success": False, "error": "e", "check": check}
+    (found,) = openai(tmp_path, {"prompt": "q", "completion": "a", **more}).interactions(AT - 5, AT)
+    assert (found.user, found.session, found.success, found.error, found.check) == ("u", "s", False, "e", check)
+
+
+@pytest.mark.parametrize(("thumb", "success"), [(-1, False), (1, True)])
+def test_a_bare_thumb_is_feedback(tmp_path: Path, thumb: int, success: bool):
+    (found,) = openai(tmp_path, {"prompt": "q", "completion": "a", "thumb": thumb}).interactions(0, AT + 1)
+    assert found.feedback == Feedback(thumb=thumb)
+    assert found.success is success
+
+
+def test_the_same_question_of_two_users_is_two_interactions(tmp_path: Path):
+    rows = [{"prompt": "q", "completion": "a", "user": user} for user in "uvu"]
+    assert len({found.id for found in openai(tmp_path, *rows).interactions(0, AT + 1)}) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {"prompt": "q"},
+        {"messages": []},
+        {"messages": ASKED},
+        {"messages": ["hello", "hi"]},
+        {"messages": None},
+        {"messages": [{"role": "user", "content": ["hello"]}, ANSWER]},
+        {"messages": [ANSWER]},
+        {"messages": [{"content": "q"}, ANSWER]},
+        {"request": {"messages": ASKED}, "response": {"choices": []}},
+        {"request": None, "response": None},
+        {"prompt": "q", "completion": "a", "at": "yesterday"},
+        {"prompt": "q", "completion": "a", "thumb": 7},
+        {"prompt": "q", "completion": "a", "feedback": "good"},
+        {"prompt": "q", "completion": "a", "error": {"code": 5}},
+    ],
+)
+def test_a_line_of_no_known_shape_is_named(tmp_path: Path, bad: dict[str, Any]):
+    source = openai(tmp_path, {"prompt": "q", "completion": "a"}, bad)
+    with pytest.raises(BadRecordError, match=r"export\.jsonl line 2: not one of the known shapes"):
+        list(source.interactions(0, AT + 1))
+
+
+@pytest.mark.parametrize(
+    ("more", "signal"),
+    [
+        ({}, None),
+        ({"success": True, "confidence": 0.9}, None),
+        ({"success": False}, "failed"),
+        ({"success": False, "confidence": 0.2}, "low_confidence"),
+        ({"success": False, "error": "boom", "confidence": 0.2}, "error"),
+        ({"feedback": {"success": False}, "error": "boom"}, "check_failed"),
+        ({"feedback": {"success": False, "thumb": -1}}, "thumbs_down"),
+        ({"feedback": {"thumb": -1, "edited": "4"}}, "edited"),
+        ({"feedback": {"thumb": 1}, "success": True}, None),
+    ],
+)
+def test_the_strongest_signal_names_the_failure(more: dict[str, Any], signal: str | None):
+    assert failure_signal(Interaction.model_validate(interaction(**more))) == signal
+
+
+def test_an_answer_that_was_asked_for_again_is_a_failure_unless_somebody_liked_it(tmp_path: Path):
+    def again(thumb: int | None) -> list[tuple[str, str]]:
+        folder = tmp_path / str(thumb)
+        rows = [interaction(letter * 24, AT + at, session="s", answer=letter) for at, letter in enumerate("ab")]
+        said = [feedback(thumb=thumb)] if thumb else []
+        log = own(folder, d20=rows + said)
+        return [(each.interaction.id[0], each.signal) for each in find_failures([log], AT, AT + 9)]
+
+    assert again(None) == [("a", "regenerated")]
+    assert again(1) == []
+    assert again(-1) == [("a", "thumbs_down")]

@@ -1,0 +1,77 @@
+import threading
+import time
+
+from pipeline.gateway.traffic import Traffic
+
+
+def test_a_window_counts_only_its_version_and_its_time():
+    traffic = Traffic()
+    traffic.request("a", "old", 10, 5, None)
+    time.sleep(0.002)
+    since = time.time()
+    traffic.request("b", "new", 20, 5, None)
+    traffic.request("c", "new", 30, 0, "boom")
+    traffic.feedback("b", True)
+    traffic.feedback("a", False)
+    assert traffic.window("new", since) == {
+        "version": "new",
+        "requests": 2,
+        "errors": 1,
+        "outcomes": 1,
+        "successes": 1,
+        "latencies_ms": [20, 30],
+        "trailing_errors": 1,
+    }
+    assert traffic.window("old", since)["requests"] == 0
+    assert traffic.window("old", since)["outcomes"] == 1
+    assert traffic.window("new", time.time() + 1)["requests"] == 0
+
+
+def test_trailing_errors_start_again_after_every_answer():
+    traffic = Traffic()
+    found = []
+    for error in ("x", "x", None, "x", None, "x", "x", "x"):
+        traffic.request("a", "v", 1, 0, error)
+        found.append(traffic.window("v", 0)["trailing_errors"])
+    assert found == [1, 2, 0, 1, 0, 1, 2, 3]
+
+
+def test_feedback_on_something_unknown_or_without_a_verdict_counts_nothing():
+    traffic = Traffic()
+    traffic.request("a", "v", 1, 0, None)
+    assert traffic.feedback("b", True) is False
+    assert traffic.feedback("a", None) is True
+    assert traffic.window("v", 0)["outcomes"] == 0
+
+
+def test_the_metrics_name_the_version_and_only_one_is_active():
+    traffic = Traffic()
+    traffic.request("a", "v1", 100, 7, None)
+    traffic.request("b", "v1", 100, 0, "boom")
+    traffic.feedback("a", False)
+    traffic.exposition("base")
+    text = traffic.exposition("v1").decode()
+    assert 'nightschool_requests_total{status="ok",version="v1"} 1.0' in text
+    assert 'nightschool_requests_total{status="error",version="v1"} 1.0' in text
+    assert 'nightschool_outcomes_total{success="false",version="v1"} 1.0' in text
+    assert 'nightschool_tokens_total{version="v1"} 7.0' in text
+    assert 'nightschool_active_version{version="v1"} 1.0' in text
+    assert 'nightschool_active_version{version="base"}' not in text
+
+
+def test_counting_from_several_threads_loses_nothing():
+    traffic = Traffic()
+
+    def work(name: str) -> None:
+        for number in range(300):
+            traffic.request(f"{name}{number}", "v", 1, 1, None)
+            traffic.feedback(f"{name}{number}", True)
+            traffic.window("v", 0)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    window = traffic.window("v", 0)
+    assert (window["requests"], window["successes"]) == (900, 900)
