@@ -9,9 +9,6 @@ import secrets
 import signal
 import socket
 
-# Threads of the math library wait asleep: spinning ones stall each other when a night's training runs beside them.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import uvicorn
 
 from pipeline.backends.engines.embedded import EmbeddedEngine

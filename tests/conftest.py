@@ -18,6 +18,8 @@ import requests
 REPOSITORY = Path(__file__).resolve().parent.parent
 FIXED = {
     "NIGHTSCHOOL_SERVER__PORT": "0",
+    # No right answer is longer; a broken candidate would ramble on.
+    "NIGHTSCHOOL_SERVER__MAX_TOKENS": "64",
     # These machines are shared: a slow answer is no reason to roll back here.
     "ROLLBACK_THRESHOLD_LATENCY": "30000",
     "MONITOR_DURATION": "3",

@@ -5,7 +5,7 @@ models were equally good, wins would be Binomial(wins + losses, ½): McNemar's t
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
@@ -49,8 +49,7 @@ def compare(pairs: list[tuple[bool, bool]], alpha: float, margin: float) -> Pair
     worse = binomtest(wins, differing, alternative="less")
     better = binomtest(wins, differing, alternative="greater")
     share = binomtest(wins, differing).proportion_ci(confidence_level=1 - 2 * alpha, method="exact")
-    scale = differing / len(pairs)
-    interval = (float(2 * share.low - 1) * scale, float(2 * share.high - 1) * scale)
+    interval = _interval(share, binomtest(differing, len(pairs)).proportion_ci(1 - 2 * alpha, method="exact"))
     if worse.pvalue <= alpha:
         outcome = "fail"
     elif better.pvalue <= alpha or interval[0] > -margin:
@@ -77,6 +76,18 @@ def proportion_interval(successes: int, total: int, confidence: float = 0.95) ->
 
     interval = binomtest(successes, total).proportion_ci(confidence_level=confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def _interval(wins_among_differing: Any, differing: Any) -> tuple[float, float]:
+    """Bounds of the difference: (2 · share of wins - 1) · share of differing pairs, at the least favourable corners.
+
+    Both shares are uncertain; where the first could mean a loss, more differing pairs would make it larger.
+    """
+    low, high = 2 * float(wins_among_differing.low) - 1, 2 * float(wins_among_differing.high) - 1
+    return (
+        low * float(differing.high if low < 0 else differing.low),
+        high * float(differing.high if high > 0 else differing.low),
+    )
 
 
 def _rule_of_three(pairs: int, alpha: float) -> tuple[float, float]:

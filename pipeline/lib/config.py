@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.lib.errors import ConfigurationError
@@ -64,6 +64,13 @@ class Harvest(Section):
     openai_jsonl: list[str] = Field(
         [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"
     )
+
+    @field_validator("openai_jsonl", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """The environment and flags give one text: paths separated by commas."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
     hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
     samples: int = Field(16, ge=1, le=128, description="answers that the council draws for one failure")
     confirm: int = Field(32, ge=0, description="most further answers to confirm one that was accepted only once")

@@ -13,7 +13,7 @@ from pipeline.lib.errors import NightschoolError, UnavailableError
 from pipeline.lib.text import normalize
 from pipeline.starter import tasks
 
-_PEOPLE = 32  # asking at the same time
+_PEOPLE = 96  # asking at the same time
 
 
 def day(settings: Settings, requests: int, seed: int | None, rate: float) -> dict[str, Any]:

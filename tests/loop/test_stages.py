@@ -227,7 +227,7 @@ def test_openai_jsonl_is_harvested_too(served: Home) -> None:
     ]
     (served.folder / "export.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     before = len(served.lines("training_data/harvest_????????.jsonl"))
-    served.environment = {"NIGHTSCHOOL_HARVEST__OPENAI_JSONL": '["export.jsonl"]'}
+    served.environment = {"NIGHTSCHOOL_HARVEST__OPENAI_JSONL": "export.jsonl"}
     try:
         found = served.result("harvest")
     finally:

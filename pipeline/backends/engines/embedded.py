@@ -4,6 +4,7 @@ Requests are admitted from any thread. Whoever admits pins the version; the work
 mixes versions in it (`adapter_names`), and does loading and unloading between batches. Activation is one assignment.
 """
 
+import copy
 import queue
 import threading
 import time
@@ -47,6 +48,8 @@ class EmbeddedEngine:
         self.layout = settings.layout
         self.probe_pool = probe_pool
         self._tokenizer, self._model = _load_base(settings)
+        # A fast tokenizer keeps its padding as state: the worker's, which pads, must not be shared with other threads.
+        self._counting_tokenizer = copy.deepcopy(self._tokenizer)
         self._has_adapters = False
         self._loaded: dict[str, str | None] = {BASE: None}
         self._active = BASE
@@ -77,7 +80,8 @@ class EmbeddedEngine:
 
     def count_tokens(self, messages: list[Message]) -> int:
         """The length of the prompt in tokens."""
-        return len(self._tokenizer(prompt(self._tokenizer, messages), add_special_tokens=False)["input_ids"])
+        text = prompt(self._counting_tokenizer, messages)
+        return len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def admit(self, request: Request) -> "Future[Completion]":
         """Queue a request; an empty version is pinned to the active one, now.
