@@ -23,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich would take half of the time that --help may take
 )
 starter_app = typer.Typer(help="The embedded default: a tiny base model made here, and a day of traffic for it.")
 config_app = typer.Typer(help="Settings: what is in force, and an example file.")

@@ -1,4 +1,4 @@
-"""Batched decoding with transformers: every row of a micro-batch has its own temperature, length, stops and version."""
+"""Batched decoding with transformers: every row of a micro-batch has its own temperature, length and stops."""
 
 import math
 from collections.abc import Callable
@@ -163,14 +163,13 @@ class _Finished(StoppingCriteria):  # type: ignore[misc]
         return torch.tensor([reason is not None for reason in self.sampler.reasons], device=input_ids.device)
 
 
-def decode(model: Any, tokenizer: Any, requests: list[Request], adapters: list[str] | None) -> list[Completion]:
+def decode(model: Any, tokenizer: Any, requests: list[Request]) -> list[Completion]:
     """Answer a micro-batch.
 
     Args:
         model: the base model, or the PEFT model around it.
         tokenizer: with a chat template; pads on the left.
-        requests: one a row.
-        adapters: per row the PEFT adapter (`__base__` for none); none when `model` has no adapters at all.
+        requests: one a row, all for the version that the model is set to.
     """
     texts = [prompt(tokenizer, request.messages) for request in requests]
     encoded = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
@@ -192,7 +191,6 @@ def decode(model: Any, tokenizer: Any, requests: list[Request], adapters: list[s
             ),
             logits_processor=LogitsProcessorList([sampler]),
             stopping_criteria=StoppingCriteriaList([_Finished(sampler)]),
-            **({} if adapters is None else {"adapter_names": adapters}),
         )
     return [sampler.completion(row, int(lengths[row])) for row in range(len(requests))]
 

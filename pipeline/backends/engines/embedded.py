@@ -1,16 +1,18 @@
 """The embedded engine: transformers + peft in this process, one worker thread that owns the model.
 
-Requests are admitted from any thread. Whoever admits pins the version; the worker takes what waits as one micro-batch,
-mixes versions in it (`adapter_names`), and does loading and unloading between batches. Activation is one assignment.
+Requests are admitted from any thread. Whoever admits pins the version; the worker takes what waits for one version as one
+micro-batch, and does loading and unloading between batches. Activation is one assignment. (peft can mix versions in a
+batch through `adapter_names`; on a small model that made every batch several times slower, see LOG.md.)
 """
 
 import copy
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -168,31 +170,41 @@ class EmbeddedEngine:
         done.result()
 
     def _work(self) -> None:
-        held: Any = None
+        waiting: deque[Request] = deque()
+        stopping = False
+        while waiting or not stopping:
+            stopping |= self._collect(waiting)
+            if waiting:
+                self._answer(self._next_batch(waiting))
+
+    def _collect(self, waiting: "deque[Request]") -> bool:
+        """Move what was admitted into `waiting`, do the jobs among it; blocks while there is nothing. True: stop."""
+        item = None if waiting else self._queue.get()
         while True:
-            item = held if held is not None else self._queue.get()
-            held = None
             if item is _STOP:
-                return
-            if not isinstance(item, Request):
+                return True
+            if isinstance(item, Request):
+                waiting.append(item)
+            elif item is not None:
                 item()
-                continue
-            batch = [item]
-            while len(batch) < self.settings.server.max_batch and held is None:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if isinstance(following, Request):
-                    batch.append(following)
-                else:
-                    held = following
-            self._answer(batch)
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+
+    def _next_batch(self, waiting: "deque[Request]") -> list[Request]:
+        """The longest waiting request, and those behind it that are pinned to the same version."""
+        version, batch, others = waiting[0].version, [], []
+        while waiting and len(batch) < self.settings.server.max_batch:
+            request = waiting.popleft()
+            (batch if request.version == version else others).append(request)
+        waiting.extendleft(reversed(others))
+        return batch
 
     def _answer(self, batch: list[Request]) -> None:
-        adapters = ["__base__" if r.version == BASE else r.version for r in batch] if self._has_adapters else None
         try:
-            results: list[Completion | BaseException] = [*decode(self._model, self._tokenizer, batch, adapters)]
+            with self._as_version(batch[0].version):
+                results: list[Completion | BaseException] = [*decode(self._model, self._tokenizer, batch)]
         except Exception as error:  # one bad batch must not end the worker
             logger.exception("a micro-batch failed")
             results = [error] * len(batch)
@@ -203,6 +215,14 @@ class EmbeddedEngine:
                 request.future.set_result(result)
             else:
                 request.future.set_exception(result)
+
+    def _as_version(self, version: str) -> AbstractContextManager[None]:
+        """Only the worker calls this, between batches: nothing else ever changes the active adapter."""
+        if version != BASE:
+            self._model.set_adapter(version)
+            return nullcontext()
+        disabled: AbstractContextManager[None] = self._model.disable_adapter() if self._has_adapters else nullcontext()
+        return disabled
 
     def _load_adapter(self, version: str, folder: Path) -> None:
         from peft import LoraConfig, PeftModelForCausalLM, set_peft_model_state_dict

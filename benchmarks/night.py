@@ -1,0 +1,174 @@
+"""How much one night teaches, and how long it takes: the commands that cron runs, on the starter, by seeds.
+
+    python -m benchmarks.night [--seeds 1 2 3] [--quick] [--json]
+
+Each seed is a fresh installation with its own gateway; two days of 1,500 requests, a night after each. The alternative
+in the same run is the classic recipe (`train.preset=council`) on the first night's dataset.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.table import Row, finish
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+STAGES = ("harvest", "build-dataset", "train", "canary", "deploy")
+
+
+class Home:
+    """A fresh installation that shares the checkout's base model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("models", "loras", "training_data", "logs"):
+            (folder / name).mkdir()
+        (folder / "models" / "starter").symlink_to(REPOSITORY / "models" / "starter")
+        program = str(Path(sys.executable).with_name("nightschool"))
+        self.variables = {
+            **os.environ,
+            "NIGHTSCHOOL": program,
+            "NIGHTSCHOOL_HOME": str(folder),
+            "NIGHTSCHOOL_SERVER__PORT": "0",
+            "MONITOR_DURATION": "10",
+            "ROLLBACK_THRESHOLD_LATENCY": "30000",
+        }
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """One command's result."""
+        command = [self.variables["NIGHTSCHOOL"], *arguments, "--json"]
+        done = subprocess.run(command, env=self.variables, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 20, 21):
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+        return json.loads(done.stdout) if done.stdout else {}
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """The gateway while the block runs."""
+        server = subprocess.Popen([self.variables["NIGHTSCHOOL"], "serve"], env=self.variables)
+        try:
+            while not (self.folder / "logs" / "server.json").exists() and server.poll() is None:
+                time.sleep(0.2)
+            time.sleep(1)
+            yield
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+    def night(self) -> int:
+        """The wrapper; returns how it ended."""
+        script = REPOSITORY / "cron" / "nightly_improvement.sh"
+        return subprocess.run([script], env=self.variables, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+def play(seed: int, nights: int) -> dict[str, Any]:
+    """Days and nights of one seed: what each night taught and took."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        with home.serving():
+            played = []
+            for number in range(nights):
+                home.run("starter", "day", "--requests", "1500", "--seed", str(seed * 100 + number))
+                code = home.night()
+                played.append(_outcome(home, code))
+            classic = _classic(home)
+    return {"seed": seed, "nights": played, "classic": classic}
+
+
+def _outcome(home: Home, code: int) -> dict[str, Any]:
+    story = home.run("report")
+    holdout = story["verdict"]["suites"]["holdout"]
+    seconds = {line["stage"]: line["seconds"] for line in story["stages"]}
+    watched = (story["deployment"] or {}).get("watch", {}).get("seconds", 0.0)
+    answers = [
+        json.loads(line)
+        for line in (home.folder / "loras" / story["run"] / "canary.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    short = [each for each in answers if each["suite"] == "holdout" and each["group"][0] in "12"]
+    return {
+        "exit_code": code,
+        "before": holdout["incumbent"]["success"],
+        "after": holdout["candidate"]["success"],
+        "interval": holdout["candidate"]["interval"],
+        "short_before": sum(each["incumbent"]["passed"] for each in short) / len(short),
+        "short_after": sum(each["candidate"]["passed"] for each in short) / len(short),
+        "rewrites": story["dataset"]["rewrites"],
+        "seconds": seconds,
+        "harvest_to_deployed": sum(seconds.values()) - watched,
+    }
+
+
+def _classic(home: Home) -> dict[str, Any]:
+    """The alternative: attention layers, lr 5e-5, 3 epochs, on the same rows."""
+    first = sorted((home.folder / "training_data").glob("2*"))[0]
+    copy = home.folder / "training_data" / "20990101T000000Z"
+    copy.mkdir()
+    for name in ("sft.jsonl", "dataset.json"):
+        (copy / name).write_bytes((first / name).read_bytes())
+    home.run("rollback", "--to", "base")
+    home.run("--set", "train.preset=council", "train", "--run", copy.name)
+    home.run("canary", "--candidate", copy.name)
+    verdict = json.loads((home.folder / "loras" / copy.name / "verdict.json").read_text(encoding="utf-8"))
+    holdout = verdict["suites"]["holdout"]
+    return {"before": holdout["incumbent"]["success"], "after": holdout["candidate"]["success"]}
+
+
+def rows_of(played: list[dict[str, Any]]) -> list[Row]:
+    """The bars of the project's first night; the worst seed decides."""
+    first = [each["nights"][0] for each in played]
+    points = [100 * (night["after"] - night["before"]) for night in first]
+    lost = [100 * (night["short_before"] - night["short_after"]) for each in played for night in each["nights"]]
+    minutes = [night["harvest_to_deployed"] / 60 for each in played for night in each["nights"]]
+    classic = [100 * (each["classic"]["after"] - each["classic"]["before"]) for each in played]
+    start = [100 * night["before"] for night in first]
+    rows = [
+        Row("held-out success of the fresh base", "45–55 %", _listed(start, " %"), all(45 <= x <= 55 for x in start)),
+        Row("first night, points gained", "≥ 8 each seed", _listed(points), min(points) >= 8),
+    ]
+    if all(len(each["nights"]) > 1 for each in played):
+        second = [100 * (each["nights"][1]["after"] - each["nights"][1]["before"]) for each in played]
+        rows.append(Row("second night, points gained", "≥ 3 each seed", _listed(second), min(second) >= 3))
+    return [
+        *rows,
+        Row("1- and 2-operation tasks, points lost in a night", "≤ 1", _listed(lost), max(lost) <= 1),
+        Row("harvest to deployed, without the watch, minutes", "≤ 4", _listed(minutes), max(minutes) <= 4),
+        Row("classic recipe on the same rows, points gained", "–", _listed(classic), None),
+    ]
+
+
+def _listed(values: list[float], unit: str = "") -> str:
+    return ", ".join(f"{value:.1f}" for value in values) + unit
+
+
+def main() -> None:
+    """Parse, play, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--quick", action="store_true", help="one seed, one night")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    subprocess.run(
+        [Path(sys.executable).with_name("nightschool"), "starter", "build"],
+        cwd=REPOSITORY,
+        stdout=sys.stderr,
+        check=True,
+    )
+    seeds, nights = (options.seeds[:1], 1) if options.quick else (options.seeds, 2)
+    played = []
+    for seed in seeds:
+        played.append(play(seed, nights))
+        print(json.dumps(played[-1]), file=sys.stderr)
+    finish("night", rows_of(played), {"seeds": played}, options.json, keep=not options.quick)
+
+
+if __name__ == "__main__":
+    main()
