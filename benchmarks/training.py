@@ -7,6 +7,7 @@ and the loss of both on the same held-out rows.
 """
 
 import argparse
+import math
 import random
 import tempfile
 import time
@@ -65,7 +66,7 @@ def by_hand(data: list[dict[str, Any]], epochs: int, folder: Path) -> tuple[floa
     optimizer = torch.optim.AdamW(
         (p for p in model.parameters() if p.requires_grad), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup_steps, steps)
+    schedule = get_cosine_schedule_with_warmup(optimizer, math.ceil(recipe.warmup_steps * steps), steps)
     generator = torch.Generator().manual_seed(0)
     model.train()
     for _ in range(epochs):

@@ -19,8 +19,8 @@ def fooled(served: Home) -> Home:
         "NIGHTSCHOOL_CANARY__TASKS": "canary.jsonl",
         "MONITOR_DURATION": "60",
     }
-    short = [(task, candidates.right(task)) for task in candidates.tasks_of("short", 200, (1,))]
-    long = [(task, candidates.wrong(task)) for task in candidates.tasks_of("long", 250, (2, 3))]
+    short = [(task, candidates.right(task)) for task in candidates.tasks_of("short", 120, (1,))]
+    long = [(task, candidates.wrong(task)) for task in candidates.tasks_of("long", 160, (2, 3))]
     candidates.write_dataset(served, CANDIDATE, short + long)
     return served
 
@@ -32,7 +32,7 @@ def test_watch_returns_to_the_previous_hash_when_live_traffic_fails(fooled: Home
     assert fooled.run("train", "--run", CANDIDATE).returncode == 0
     assert fooled.run("canary", "--candidate", CANDIDATE).returncode == 0
 
-    traffic = fooled.start("starter", "day", "--requests", "5000", "--rate", "15", "--seed", "8")
+    traffic = fooled.start("starter", "day", "--requests", "5000", "--rate", "5", "--seed", "8")
     try:
         done = fooled.run("deploy", "--candidate", CANDIDATE)
     finally:

@@ -1,8 +1,8 @@
 """The embedded engine: transformers + peft in this process, one worker thread that owns the model.
 
-Requests are admitted from any thread. Whoever admits pins the version; the worker takes what waits for one version as one
-micro-batch, and does loading and unloading between batches. Activation is one assignment. (peft can mix versions in a
-batch through `adapter_names`; on a small model that made every batch several times slower, see LOG.md.)
+Requests are admitted from any thread. Whoever admits pins the version; the worker takes what waits for one version as
+one micro-batch, and does loading and unloading between batches. Activation is one assignment. (peft can also mix
+versions in a batch, through `adapter_names`; LOG.md says why we do not.)
 """
 
 import copy
@@ -194,7 +194,9 @@ class EmbeddedEngine:
 
     def _next_batch(self, waiting: "deque[Request]") -> list[Request]:
         """The longest waiting request, and those behind it that are pinned to the same version."""
-        version, batch, others = waiting[0].version, [], []
+        version = waiting[0].version
+        batch: list[Request] = []
+        others: list[Request] = []
         while waiting and len(batch) < self.settings.server.max_batch:
             request = waiting.popleft()
             (batch if request.version == version else others).append(request)

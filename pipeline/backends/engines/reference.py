@@ -53,6 +53,8 @@ def _main() -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    # One thread: several would fight with the server's for the processors, and everybody would wait.
+    torch.set_num_threads(1)
     request: dict[str, Any] = json.load(sys.stdin)
     source = {"revision": request["revision"]} if request["revision"] else {}
     tokenizer = AutoTokenizer.from_pretrained(request["base"], **source)

@@ -10,7 +10,10 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an adapter is trained. `continues`: from the current adapter instead of from the base."""
+    """How an adapter is trained.
+
+    `warmup_steps` below 1 is a share of all steps. `continues`: from the current adapter instead of from the base.
+    """
 
     rank: int
     alpha: int
@@ -20,7 +23,7 @@ class Recipe:
     epochs: float
     batch_size: int
     gradient_accumulation: int
-    warmup_steps: int = 0
+    warmup_steps: float = 0
     max_length: int = 2048
     weight_decay: float = 0.0
     continues: bool = False
@@ -37,7 +40,7 @@ PRESETS = {
         epochs=12,
         batch_size=32,
         gradient_accumulation=1,
-        warmup_steps=18,
+        warmup_steps=0.1,
         weight_decay=0.1,
     ),
     "council": Recipe(
