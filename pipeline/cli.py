@@ -180,7 +180,10 @@ def doctor(as_json: Json = False) -> None:
     """Check what a night needs: base model, disk, server."""
     from pipeline.doctor import doctor as stage
 
-    _show(stage(_settings()), as_json)
+    if os.environ.get("NIGHTSCHOOL_RUN"):  # part of a night: its ending belongs to the story
+        _stage("doctor", None, as_json, False, lambda settings, _: stage(settings))
+    else:
+        _show(stage(_settings()), as_json)
 
 
 @app.command()

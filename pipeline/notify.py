@@ -14,6 +14,11 @@ from pipeline.lib.errors import ExitCode, NothingToDo
 from pipeline.lib.files import read_json
 from pipeline.lib.logs import logger
 
+_NIGHT = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy", "rollback")
+
+# Endings after which the next stage runs all the same.
+_GOES_ON = {"harvest": {ExitCode.DONE, ExitCode.NOTHING_TO_DO}}
+
 _TITLES = {
     ExitCode.DONE: "Nightschool: a better model is serving",
     ExitCode.NOTHING_TO_DO: "Nightschool: nothing to learn tonight",
@@ -45,10 +50,12 @@ def notify(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]:
 
 def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Message:
     """What a person wants to know at breakfast: what happened, the numbers, the next step."""
-    stages = [line for line in lines if line["stage"] != "notify"]
-    ended = next((line for line in stages if line["exit_code"]), stages[-1] if stages else None)
-    if ended is None:
-        return Message(f"Nightschool: run {run} did nothing", "No stage has run.", good=False)
+    stages = [line for line in lines if line["stage"] in _NIGHT]
+    # A harvest without news does not end a night: rewrites of earlier nights may have been waiting.
+    ends = [line for line in stages if line["exit_code"] not in _GOES_ON.get(line["stage"], {ExitCode.DONE})]
+    ended = next(iter(ends or reversed(stages)), None)
+    if ended is None or (ended["exit_code"] == ExitCode.DONE and ended["stage"] != "deploy"):
+        return Message(f"Nightschool: run {run} did not come to an end", "See logs/nightly_*.log.", good=False)
     code = ended["exit_code"]
     title = _TITLES.get(code, f"Nightschool: the night failed in {ended['stage']}")
     text = ended.get("message") or f"{ended['stage']} ended well."

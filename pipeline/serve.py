@@ -24,7 +24,7 @@ from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Message
 
-_LARGEST_POOL = 16  # hold-out questions among which fingerprint probes are looked for
+_LARGEST_POOL = 8  # hold-out questions among which fingerprint probes are looked for
 _DEFAULT_PROBES = (
     "Hello!",
     "What can you do for me?",

@@ -20,15 +20,16 @@ from pipeline.backends.engines import fingerprint as fingerprints
 from pipeline.backends.engines import reference
 from pipeline.backends.engines.decoding import Completion, Request, decode, prompt
 from pipeline.backends.engines.interface import Answered, EngineError, Fingerprint, Proof
-from pipeline.lib import generations
+from pipeline.lib import generations, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
-from pipeline.lib.generations import BASE
+from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.logs import logger
 from pipeline.lib.quiet import quiet_libraries
 from pipeline.lib.records import Message
 
 _STOP = object()
+_LEARNED_PROBES = 12  # of a version's own training questions, among which fingerprint probes are looked for
 
 
 class EmbeddedEngine:
@@ -106,7 +107,8 @@ class EmbeddedEngine:
         adapters: dict[str, str | None] = {BASE: None}
         for each in {self._active, version} - {BASE}:
             adapters[each] = str(self.layout.generation(each).resolve())
-        return reference.compute(self.settings.base_folder, self.settings.model.revision, adapters, self.probe_pool)
+        pool = [*self.probe_pool, *self._learned_questions(generation)]
+        return reference.compute(self.settings.base_folder, self.settings.model.revision, adapters, pool)
 
     def load(self, version: str) -> None:
         """Load an adapter beside the others; every tensor must find its place."""
@@ -154,6 +156,12 @@ class EmbeddedEngine:
         """Answer what waits, then end the worker."""
         self._queue.put(_STOP)
         self._worker.join(timeout=60)
+
+    def _learned_questions(self, generation: Generation) -> list[list[Message]]:
+        """Some of the questions that the version was trained on: there, if anywhere, it answers differently."""
+        path = self.layout.home / str(generation.manifest["dataset"]["path"]) / "sft.jsonl"
+        rows = list(jsonl.read(path))
+        return [list(row["messages"][:-1]) for row in rows[:: max(1, len(rows) // _LEARNED_PROBES)]][:_LEARNED_PROBES]
 
     def _between_batches(self, job: Callable[[], None]) -> None:
         """Run something on the worker thread and wait for it."""

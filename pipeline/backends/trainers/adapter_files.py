@@ -1,9 +1,13 @@
 """What may be called a trained adapter: checked on the file itself, without torch."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.generations import ADAPTER_FILE
+
+if TYPE_CHECKING:
+    import numpy
 
 
 def check(folder: Path) -> None:
@@ -14,14 +18,13 @@ def check(folder: Path) -> None:
             zero (an adapter as it is before its first step).
     """
     import numpy
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     path = folder / ADAPTER_FILE
     if not path.is_file():
         raise BadRecordError(f"{path} is missing", "only safetensors adapters are served; train again")
     try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        tensors = _read(path)
     except (SafetensorError, OSError) as error:
         raise BadRecordError(f"{path} cannot be read: {error}", "the file is damaged; train again") from error
     outputs = {name: tensor for name, tensor in tensors.items() if ".lora_B." in name}
@@ -32,3 +35,15 @@ def check(folder: Path) -> None:
         raise BadRecordError(f"{path}: {broken[0]} is not finite", "train again with a lower learning rate")
     if not any(tensor.any() for tensor in outputs.values()):
         raise BadRecordError(f"{path} is inert: its tensors are those before the first step", "train again")
+
+
+def _read(path: Path) -> "dict[str, numpy.ndarray]":
+    """The tensors as arrays; bfloat16, which numpy does not know, by way of torch and float32."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except TypeError:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
