@@ -89,7 +89,8 @@ def test_report_tells_the_story_of_the_night(served: Home, night: dict[str, Any]
 def test_every_stage_left_its_line(served: Home, night: dict[str, Any]) -> None:
     run = served.current
     stages = [(line["stage"], line["exit_code"]) for line in served.lines("logs/runs.jsonl") if line["run"] == run]
-    assert stages[:5] == [(name, 0) for name in ("harvest", "build-dataset", "train", "canary", "deploy")]
+    night_stages = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy")
+    assert stages[:6] == [(name, 0) for name in night_stages]
     assert (served.folder / "logs" / f"nightly_{run}.log").is_file()
 
 
