@@ -42,7 +42,7 @@ class Home:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "pipeline.cli", *arguments]
 
-    def run(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.command(*arguments), env=self.variables, capture_output=True, text=True, timeout=timeout, check=False
         )
@@ -63,7 +63,7 @@ class Home:
         """The wrapper, as cron starts it."""
         script = REPOSITORY / "cron" / "nightly_improvement.sh"
         variables = {**self.variables, **environment}
-        return subprocess.run([script], env=variables, capture_output=True, text=True, timeout=280, check=False)
+        return subprocess.run([script], env=variables, capture_output=True, text=True, timeout=600, check=False)
 
     @property
     def url(self) -> str:
