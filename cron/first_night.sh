@@ -18,7 +18,8 @@ mkdir -p logs
 if "$NIGHTSCHOOL" doctor >/dev/null 2>&1; then
     echo "already running"
 else
-    "$NIGHTSCHOOL" serve >>logs/serve.log 2>&1 &
+    # Its math threads wait asleep: spinning ones and those of the training would stall each other under live traffic.
+    OMP_WAIT_POLICY=PASSIVE "$NIGHTSCHOOL" serve >>logs/serve.log 2>&1 &
     server=$!
     trap 'kill $server ${traffic:-} 2>/dev/null; wait' EXIT
     for _ in $(seq 240); do
