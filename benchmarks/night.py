@@ -80,6 +80,7 @@ def play(seed: int, nights: int) -> dict[str, Any]:
                 home.run("starter", "day", "--requests", "1500", "--seed", str(seed * 100 + number))
                 code = home.night()
                 played.append(_outcome(home, code))
+                print(f"seed {seed}, night {number + 1}: {json.dumps(played[-1])}", file=sys.stderr)
             classic = _classic(home)
     return {"seed": seed, "nights": played, "classic": classic}
 
@@ -163,10 +164,7 @@ def main() -> None:
         check=True,
     )
     seeds, nights = (options.seeds[:1], 1) if options.quick else (options.seeds, 2)
-    played = []
-    for seed in seeds:
-        played.append(play(seed, nights))
-        print(json.dumps(played[-1]), file=sys.stderr)
+    played = [play(seed, nights) for seed in seeds]
     finish("night", rows_of(played), {"seeds": played}, options.json, keep=not options.quick)
 
 

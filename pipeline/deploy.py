@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.backends.engines import switching
-from pipeline.backends.engines.interface import EngineError
+from pipeline.backends.engines.interface import EngineError, Fingerprint
 from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.trainers import adapter_files
@@ -54,15 +54,7 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
 
     client = GatewayClient(settings)
     before = client.window(previous.id, 0)
-    fingerprint = client.prepare(candidate.id)
-    client.load(candidate.id)
-    own_name = client.verify(candidate.id, fingerprint)
-    if not own_name.holds:
-        client.unload(candidate.id)
-        raise EngineError(
-            f"{candidate.id} does not answer as it was trained to: nearest {own_name.nearest}, {own_name.distances}",
-            "nothing has changed; train again",
-        )
+    fingerprint = _prove_under_own_name(client, candidate)
     record: dict[str, Any] = {
         "from": previous.id,
         "from_sha256": previous.sha256,
@@ -88,6 +80,20 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
         )
     _forget_older(client, {candidate.id, previous.id})
     return {key: record[key] for key in ("from", "to", "sha256", "proof", "watch")}
+
+
+def _prove_under_own_name(client: GatewayClient, candidate: Generation) -> Fingerprint:
+    """Load the candidate beside the incumbent and compare its answers with those it was trained to give."""
+    fingerprint = client.prepare(candidate.id)
+    client.load(candidate.id)
+    proof = client.verify(candidate.id, fingerprint)
+    if not proof.holds:
+        client.unload(candidate.id)
+        raise EngineError(
+            f"{candidate.id} does not answer as it was trained to: nearest {proof.nearest}, {proof.distances}",
+            "nothing has changed; train again",
+        )
+    return fingerprint
 
 
 def _require_pass(candidate: Generation, incumbent: Generation) -> dict[str, Any]:

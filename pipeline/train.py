@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.backends.trainers.interface import Job, Result
-from pipeline.backends.trainers.presets import recipe
+from pipeline.backends.trainers.presets import Recipe, recipe
 from pipeline.lib import generations, jsonl
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -48,34 +48,15 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
     manifest = _dataset(layout, run)
     rows = list(jsonl.read(layout.dataset(run) / "sft.jsonl"))
     require_disk(settings.home, settings.night.minimum_disk_gb)
-    chosen = recipe(settings.train)
-    base = {
-        "model": settings.model.base,
-        "revision": settings.model.revision,
-        "sha256": base_sha256(settings.base_folder),
-        "quantization": settings.model.quantization,
-    }
+    chosen, base = recipe(settings.train), _base(settings)
     if dry_run:
         return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "recipe": asdict(chosen)}
 
-    parent = generations.incumbent(layout)
-    continued = parent if chosen.continues and parent.id != generations.BASE else None
-    work = layout.loras / f".{run}.work"
-    job = Job(
-        base=settings.base_folder,
-        revision=settings.model.revision,
-        quantization=settings.model.quantization,
-        recipe=chosen,
-        rows=rows,
-        work=work,
-        output=work / "adapter",
-        parent=continued.folder.resolve() if continued else None,
-        seed=settings.train.seed,
-        save_every=settings.train.save_every,
-        show_progress=show_progress,
-    )
     from pipeline.backends.trainers.sft import SftTrainer
 
+    parent = generations.incumbent(layout)
+    continued = parent if chosen.continues and parent.id != generations.BASE else None
+    job = _job(settings, run, chosen, rows, continued, show_progress)
     result = SftTrainer().train(job)
     facts = {
         "id": run,
@@ -93,15 +74,44 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
         "versions": result.versions,
         "seed": settings.train.seed,
     }
-    generation = _publish(layout, facts, rows, result, job, continued)
-    shutil.rmtree(work, ignore_errors=True)
+    generation = _publish(layout, facts, result, job, continued)
+    shutil.rmtree(job.work, ignore_errors=True)
+    place = str(folder.relative_to(settings.home))
+    return {"run": run, "parent": parent.id, "sha256": generation.sha256, **result.metrics, "generation": place}
+
+
+def _base(settings: Settings) -> dict[str, Any]:
+    """Which weights exactly the adapter will belong to."""
     return {
-        "run": run,
-        "parent": parent.id,
-        "sha256": generation.sha256,
-        **result.metrics,
-        "generation": str(folder.relative_to(settings.home)),
+        "model": settings.model.base,
+        "revision": settings.model.revision,
+        "sha256": base_sha256(settings.base_folder),
+        "quantization": settings.model.quantization,
     }
+
+
+def _job(
+    settings: Settings,
+    run: str,
+    chosen: Recipe,
+    rows: list[dict[str, Any]],
+    continued: Generation | None,
+    show_progress: bool,
+) -> Job:
+    work = settings.layout.loras / f".{run}.work"
+    return Job(
+        base=settings.base_folder,
+        revision=settings.model.revision,
+        quantization=settings.model.quantization,
+        recipe=chosen,
+        rows=rows,
+        work=work,
+        output=work / "adapter",
+        parent=continued.folder.resolve() if continued else None,
+        seed=settings.train.seed,
+        save_every=settings.train.save_every,
+        show_progress=show_progress,
+    )
 
 
 def _dataset(layout: Layout, run: str) -> dict[str, Any]:
@@ -115,16 +125,9 @@ def _dataset(layout: Layout, run: str) -> dict[str, Any]:
     return manifest
 
 
-def _publish(
-    layout: Layout,
-    facts: dict[str, Any],
-    rows: list[dict[str, Any]],
-    result: Result,
-    job: Job,
-    parent: Generation | None,
-) -> Generation:
+def _publish(layout: Layout, facts: dict[str, Any], result: Result, job: Job, parent: Generation | None) -> Generation:
     """Give the adapter its name: all files, their hashes, the manifest last, then the folder by rename."""
-    trained = {str(row["interaction_id"]) for row in rows} - set(result.refused)
+    trained = {str(row["interaction_id"]) for row in job.rows} - set(result.refused)
     if parent is not None:
         trained |= parent.interaction_ids
 

@@ -50,6 +50,7 @@ class Server(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8808, ge=0, le=65535, description="port to listen on; 0 = any free one")
+    threads: int = Field(0, ge=0, description="math threads of the embedded engine; 0 = half of the processors")
     max_batch: int = Field(128, ge=1, description="most requests in one micro-batch")
     max_tokens: int = Field(256, ge=1, description="most tokens in one answer")
     queue: int = Field(4096, ge=1, description="most waiting requests; beyond, the answer is 503")

@@ -25,6 +25,7 @@ from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.logs import logger
+from pipeline.lib.processor import keep_freed_memory, server_threads
 from pipeline.lib.quiet import quiet_libraries
 from pipeline.lib.records import Message
 
@@ -50,6 +51,7 @@ class EmbeddedEngine:
         self.settings = settings
         self.layout = settings.layout
         self.probe_pool = probe_pool
+        keep_freed_memory()
         self._tokenizer, self._model = _load_base(settings)
         # A fast tokenizer keeps its padding as state: the worker's, which pads, must not be shared with other threads.
         self._counting_tokenizer = copy.deepcopy(self._tokenizer)
@@ -178,6 +180,9 @@ class EmbeddedEngine:
         done.result()
 
     def _work(self) -> None:
+        import torch
+
+        torch.set_num_threads(server_threads(self.settings.server.threads))
         waiting: deque[Request] = deque()
         stopping = False
         while waiting or not stopping:

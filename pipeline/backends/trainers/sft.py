@@ -13,6 +13,7 @@ from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.progress import progress_callback
 from pipeline.lib.errors import NightschoolError
 from pipeline.lib.logs import logger
+from pipeline.lib.processor import keep_freed_memory
 from pipeline.lib.quiet import quiet_libraries
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets")
@@ -39,6 +40,7 @@ class SftTrainer:
         from transformers import set_seed
 
         quiet_libraries()
+        keep_freed_memory()
         set_seed(job.seed)
         model, tokenizer = _load(job)
         kept, refused = _supervised(job, tokenizer)

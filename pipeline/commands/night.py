@@ -1,0 +1,106 @@
+"""The stages of a night, in their order, and rollback."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.common import DryRun, Json, Run, moment, run_stage
+
+commands = typer.Typer()
+
+
+@commands.command()
+def harvest(
+    since: Annotated[
+        str | None, typer.Option(help="From when (2026-11-20 or 2026-11-20T22:00). Default: a day ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Until when. Default: now.")] = None,
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Find the answers that failed and get better ones."""
+    from pipeline.harvest import harvest as stage
+
+    begin, end = moment(since), moment(until)
+    run_stage("harvest", run, as_json, dry_run, lambda settings, run: stage(settings, begin, end, dry_run))
+
+
+@commands.command("build-dataset")
+def build_dataset(run: Run = None, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Make training rows of the rewrites, with replay, without hold-out and canary questions."""
+    from pipeline.build_dataset import build_dataset as stage
+
+    run_stage("build-dataset", run, as_json, dry_run, lambda settings, run: stage(settings, run, dry_run))
+
+
+@commands.command()
+def train(run: Run = None, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Train a candidate from a dataset (default: the latest)."""
+    from pipeline.train import train as stage
+
+    terminal = sys.stderr.isatty()
+    run_stage(
+        "train", run or "dataset", as_json, dry_run, lambda settings, run: stage(settings, run, dry_run, terminal)
+    )
+
+
+@commands.command()
+def canary(
+    candidate: Annotated[str | None, typer.Option(help="The generation to judge. Default: loras/latest.")] = None,
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a candidate with the incumbent on the same questions."""
+    from pipeline.canary import canary as stage
+
+    run_stage(
+        "canary",
+        run or candidate or "latest",
+        as_json,
+        dry_run,
+        lambda settings, _: stage(settings, candidate, dry_run),
+    )
+
+
+@commands.command()
+def deploy(
+    candidate: Annotated[str | None, typer.Option(help="The generation to promote. Default: loras/latest.")] = None,
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Promote a candidate that passed, prove that it answers, watch it, and return if it fails."""
+    from pipeline.deploy import deploy as stage
+
+    run_stage(
+        "deploy",
+        run or candidate or "latest",
+        as_json,
+        dry_run,
+        lambda settings, run: stage(settings, candidate, run, dry_run),
+    )
+
+
+@commands.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="Generation id, or base. Default: what was current before.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the summary.")] = "asked for by hand",
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Give back an earlier generation."""
+    from pipeline.rollback import rollback as stage
+
+    run_stage("rollback", run, as_json, dry_run, lambda settings, run: stage(settings, to, reason, run, dry_run))
+
+
+@commands.command()
+def notify(run: Run = None, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Tell people how a run ended."""
+    from pipeline.notify import notify as stage
+
+    run_stage("notify", run or "last", as_json, dry_run, lambda settings, run: stage(settings, run, dry_run))

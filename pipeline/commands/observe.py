@@ -1,0 +1,46 @@
+"""What is running, what happened, which settings are in force."""
+
+import os
+
+import typer
+
+from pipeline.commands.common import Json, Run, current_settings, run_stage, show_result
+
+commands = typer.Typer()
+
+
+@commands.command()
+def serve() -> None:
+    """Open the gateway (OpenAI-compatible) and stay until told to stop."""
+    from pipeline.serve import serve as stage
+
+    stage(current_settings())
+
+
+@commands.command()
+def doctor(as_json: Json = False) -> None:
+    """Check what a night needs: base model, disk, server."""
+    from pipeline.doctor import doctor as stage
+
+    if os.environ.get("NIGHTSCHOOL_RUN"):  # part of a night: its ending belongs to the story
+        run_stage("doctor", None, as_json, False, lambda settings, _: stage(settings))
+    else:
+        show_result(stage(current_settings()), as_json)
+
+
+@commands.command()
+def status(as_json: Json = False) -> None:
+    """What is current, what is serving, what ran last."""
+    from pipeline.status import show
+    from pipeline.status import status as stage
+
+    show_result(stage(current_settings()), as_json, show)
+
+
+@commands.command()
+def report(run: Run = None, as_json: Json = False) -> None:
+    """The story of one night (default: the latest)."""
+    from pipeline.report import report as stage
+    from pipeline.report import show
+
+    show_result(stage(current_settings(), run), as_json, show)
