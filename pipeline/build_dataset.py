@@ -5,6 +5,7 @@ writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_i
         `…/preferences.jsonl`                           {prompt, chosen, rejected, interaction_id}
         `…/alpaca.jsonl`, `…/prompt_completion.jsonl`   the same rows for other trainers
         `…/holdout.jsonl`, `…/dropped.jsonl`            never trained on; left out, each with its reason
+        `…/hidden.jsonl`                                this week's questions that only the canary may see
         `…/dataset.json`                                counts, hashes, configuration; last, so it makes all complete
 
 A rewrite is *new* until a generation in the current lineage has been trained on it; rolling a generation back makes
@@ -12,6 +13,7 @@ its rows new again by itself.
 """
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,8 +45,9 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     layout = settings.layout
     holdout = list(questions.read_holdout(settings))
     forbidden = {questions.key(row) for row in [*holdout, *questions.read_canary(settings)]}
+    hidden = _hidden(settings, forbidden)
     trained = generations.incumbent(layout).interaction_ids
-    kept, dropped = _keep(harvests.rewrites(layout), forbidden, settings.harvest.quality_threshold)
+    kept, dropped = _keep(harvests.rewrites(layout), forbidden, set(hidden), settings.harvest.quality_threshold)
     new = sum(rewrite.interaction_id not in trained for rewrite in kept)
     counts: dict[str, Any] = {
         "new": new,
@@ -56,8 +59,8 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         raise NothingToDo(
             f"{new} new rewrites, {needed} needed; they are kept", "dataset.min_failures_to_train lowers it"
         )
-    replay = _replay(settings, forbidden, kept)
-    counts |= {"replay": len(replay), "holdout": len(holdout), "rows": len(kept) + len(replay)}
+    replay = _replay(settings, forbidden | set(hidden), kept)
+    counts |= {"replay": len(replay), "holdout": len(holdout), "hidden": len(hidden), "rows": len(kept) + len(replay)}
     if dry_run:
         return {"dry_run": True, **counts}
 
@@ -71,6 +74,7 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         "prompt_completion.jsonl": [_prompt_completion(row) for row in rewritten + replayed],
         "holdout.jsonl": holdout,
         "dropped.jsonl": dropped,
+        questions.HIDDEN: list(hidden.values()),
     }
 
     def fill(temporary: Path) -> None:
@@ -84,7 +88,22 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     return {"run": run, **counts, "dataset": str((folder / MANIFEST).relative_to(settings.home))}
 
 
-def _keep(rewrites: Iterable[Rewrite], forbidden: set[str], threshold: float) -> tuple[list[Rewrite], list[Row]]:
+def _hidden(settings: Settings, forbidden: set[str]) -> dict[str, Row]:
+    """This week's questions that are kept from training, each with the check that came with it."""
+    found: dict[str, Row] = {}
+    now, share = time.time(), settings.dataset.hidden_share
+    for interaction in OwnLog(settings.layout.interactions).interactions(0, float("inf")):
+        row: Row = {"id": interaction.id, "messages": interaction.messages, "check": interaction.check}
+        if interaction.check and questions.is_hidden(row, share, interaction.at, now):
+            key = questions.key(row)
+            if key not in forbidden:
+                found[key] = row
+    return found
+
+
+def _keep(
+    rewrites: Iterable[Rewrite], forbidden: set[str], hidden: set[str], threshold: float
+) -> tuple[list[Rewrite], list[Row]]:
     """The rewrites to train on, and what is left out. Of equal questions the latest rewrite is the one that stays."""
     kept: dict[str, Rewrite] = {}
     dropped: list[Row] = []
@@ -96,6 +115,8 @@ def _keep(rewrites: Iterable[Rewrite], forbidden: set[str], threshold: float) ->
         key = questions.key({"messages": rewrite.messages})
         if key in forbidden:
             drop(rewrite, "stands in the hold-out or among the canary tasks")
+        elif key in hidden:
+            drop(rewrite, "hidden this week, for the canary")
         elif rewrite.quality_score < threshold:
             drop(rewrite, "quality under the threshold")
         elif not rewrite.output.strip():

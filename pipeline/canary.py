@@ -1,80 +1,75 @@
 """canary: candidate against incumbent, on the same questions, both as the server answers them.
 
-reads   `loras/<candidate>/`, `loras/current`, the hold-out, the canary tasks; asks the running gateway
-writes  `loras/<candidate>/canary.jsonl`   every question with both answers
+reads   `loras/<candidate>/`, `loras/current`, hold-out, canary tasks, the dataset's hidden questions; asks the gateway
+writes  `loras/<candidate>/canary.jsonl`   every question that was asked, with the answers
+        `loras/<version>/answers.jsonl`    what each version said, so that it need not be asked again
         `loras/<candidate>/verdict.json`   last; without it, or with anything but `pass` in it, nothing is deployed
 
-A candidate fails when it is significantly worse (overall or in a group), when it misses a `must_pass` task, or when it
-cannot be loaded at all. It passes when it is better, or surely not worse by the margin. Else: inconclusive.
+`pipeline/gate/` decides; docs/gate.md says how. A candidate that cannot be loaded fails.
 """
 
+import random
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 from pipeline.backends.checks import run as checks
+from pipeline.backends.engines.exam import Answer, Examinee
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.judges.interface import Judge, compare
+from pipeline.backends.judges.openai_judge import OpenAiJudge
 from pipeline.backends.trainers import adapter_files
-from pipeline.gate.paired import PairedResult, compare, proportion_interval
+from pipeline.gate.verdict import CATEGORIES, Examination, Rules, Trial
 from pipeline.lib import generations, jsonl, questions
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, ConfigurationError, Inconclusive, NightschoolError, Refused
 from pipeline.lib.files import write_json
 from pipeline.lib.generations import BASE, Generation
+from pipeline.lib.questions import JUDGED, Question
+
+_BATCH = 64  # questions between two looks at the evidence
+_TIMED = 12  # questions asked once more, one at a time, to compare the speed
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One question of the comparison."""
+class Hall:
+    """Who is examined, and who judges what cannot be executed."""
 
-    id: str
-    suite: str
-    group: str
-    messages: list[dict[str, str]]
-    check: dict[str, Any]
-    must_pass: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one version said, and whether it was right."""
-
-    text: str
-    passed: bool
-    error: str | None
+    candidate: Examinee
+    incumbent: Examinee
+    day_zero: Examinee | None  # none: the incumbent is the bare base itself
+    judge: Judge | None
 
 
 def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[str, Any]:
     """Compare and write the verdict.
 
     Args:
-        settings: error probability, margin, tasks.
+        settings: error probability, margin, tasks, judge.
         candidate_id: the generation to judge; none: `loras/latest`.
         dry_run: only say what would be compared.
 
     Raises:
         Refused, Inconclusive: the verdict is not `pass`; it has been written.
-        UsageError, BadRecordError: no such candidate; a task that cannot be used.
+        UsageError, BadRecordError: no such candidate; a task or a check that cannot be used.
         UnavailableError: no gateway.
     """
     layout = settings.layout
     candidate = generations.read(layout, candidate_id or "latest")
     if candidate.id == BASE:
         raise ConfigurationError("the bare base model is no candidate", "train one first")
-    asked = _questions(settings)
-    if not asked:
-        raise ConfigurationError("no hold-out and no canary tasks: nothing to judge by", "set dataset.holdout")
+    asked = _questions(settings, candidate)
+    judge = _judge(settings, asked)
     incumbent = generations.incumbent(layout)
     plan = {"candidate": candidate.id, "incumbent": incumbent.id, "questions": len(asked)}
     if dry_run:
         return {"dry_run": True, **plan}
-    _require_same_base(candidate, settings)
+    base = _require_same_base(candidate, settings)
 
     client = GatewayClient(settings, settings.canary.timeout)
     client.health()
@@ -87,152 +82,165 @@ def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[
         return _conclude(candidate, {**plan, "at": started, "checks": [], "categories": {}}, "fail", str(error))
     if incumbent.id not in client.versions():
         client.load(incumbent.id)
-    # Both are asked at the same time: a busy minute hits them alike.
-    with ThreadPoolExecutor(2) as both:
-        asking = [
-            both.submit(_ask_all, client, version, asked, settings.canary.concurrency)
-            for version in (candidate.id, incumbent.id)
-        ]
-        ours, theirs = (each.result() for each in asking)
-    jsonl.write(candidate.folder / "canary.jsonl", _side_by_side(asked, ours, theirs))
-    verdict, outcome, reason = _judge(asked, ours, theirs, settings)
-    return _conclude(candidate, {**plan, "at": started, **verdict}, outcome, reason)
+
+    def examinee(generation: Generation) -> Examinee:
+        return Examinee(client, generation, base, settings.server.max_tokens)
+
+    day_zero = None if incumbent.id == BASE else examinee(generations.bare_base(layout))
+    hall = Hall(examinee(candidate), examinee(incumbent), day_zero, judge)
+    examination = Examination(_rules(settings, asked, day_zero is not None))
+    rows = _examine(hall, examination, asked, settings)
+    jsonl.write(candidate.folder / "canary.jsonl", rows)
+    verdict, outcome, reason = examination.conclude()
+    return _conclude(candidate, {**plan, "asked": len(rows), "at": started, **verdict}, outcome, reason)
 
 
-def _questions(settings: Settings) -> list[Question]:
-    """Hold-out and canary tasks; every check is tried before anybody is asked."""
+def _questions(settings: Settings, candidate: Generation) -> list[Question]:
+    """All that may be asked, canary tasks first, the rest shuffled by cluster; every check is tried beforehand."""
+    dataset = settings.home / str(candidate.manifest["dataset"]["path"])
+    suites = {
+        "canary": questions.read_canary(settings),
+        "holdout": questions.read_holdout(settings),
+        "hidden": questions.read_hidden(dataset),
+    }
     found = [
-        Question(f"holdout-{number}", "holdout", row.get("group", "hold-out"), row["messages"], row["check"], False)
-        for number, row in enumerate(questions.read_holdout(settings))
-    ]
-    found += [
-        Question(
-            str(row["id"]),
-            "canary",
-            row.get("group", "canary"),
-            row["messages"],
-            row["check"],
-            bool(row.get("must_pass")),
-        )
-        for row in questions.read_canary(settings)
+        questions.as_question(row, suite, number) for suite, rows in suites.items() for number, row in enumerate(rows)
     ]
     for question in found:
+        if question.check.get("type") == JUDGED:
+            continue
         try:
             checks.validate(question.check)
         except ValueError as error:
             raise BadRecordError(
                 f"{question.suite} task {question.id}: {error}", "mend the task; nothing was judged"
             ) from error
-    return found
+    place = {question.cluster: number for number, question in enumerate(found)}
+    shuffled = list(place)
+    random.Random(candidate.id).shuffle(shuffled)
+    order = {cluster: (not cluster.startswith("canary/"), number) for number, cluster in enumerate(shuffled)}
+    return sorted(found, key=lambda question: order[question.cluster])
 
 
-def _require_same_base(candidate: Generation, settings: Settings) -> None:
-    """Recorded facts beat configuration: an adapter belongs to the base that it was trained on."""
-    recorded = candidate.manifest.get("base", {}).get("sha256")
-    if recorded != base_sha256(settings.base_folder):
+def _judge(settings: Settings, asked: Sequence[Question]) -> Judge | None:
+    """The configured judge, if a task needs one; without one those tasks have no result, and their category fails."""
+    canary = settings.canary
+    if canary.judge_url is None or not any(question.check["type"] == JUDGED for question in asked):
+        return None
+    if not canary.judge_model or canary.judge_model == settings.model.name:
+        raise ConfigurationError(
+            "canary.judge_model must name a model other than the one that is judged", "a model likes its own words"
+        )
+    return OpenAiJudge(canary.judge_url, canary.judge_model, canary.timeout)
+
+
+def _require_same_base(candidate: Generation, settings: Settings) -> str:
+    """Recorded facts beat configuration: an adapter belongs to the base that it was trained on. Returns its hash."""
+    base = base_sha256(settings.base_folder)
+    if candidate.manifest.get("base", {}).get("sha256") != base:
         raise ConfigurationError(
             f"candidate {candidate.id} was trained on another base model than {settings.model.base}",
             "set model.base back, or train again",
         )
+    return base
 
 
-def _ask_all(client: GatewayClient, version: str, asked: Sequence[Question], concurrency: int) -> list[Answer]:
-    """Greedy answers to every question."""
-
-    def ask(question: Question) -> Answer:
-        answer = client.chat(question.messages, "canary", version, temperature=0)
-        text = str(answer["choices"][0]["message"]["content"])
-        outcome = checks.judge(text, question.check)
-        return Answer(text, outcome.passed is True, outcome.error)
-
-    with ThreadPoolExecutor(concurrency) as pool:
-        return list(pool.map(ask, asked))
-
-
-def _judge(
-    asked: Sequence[Question], ours: Sequence[Answer], theirs: Sequence[Answer], settings: Settings
-) -> tuple[dict[str, Any], str, str]:
-    """Verdict fields, outcome, reason."""
-    pairs = [(our.passed, their.passed) for our, their in zip(ours, theirs, strict=True)]
-    by_group: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    for question, pair in zip(asked, pairs, strict=True):
-        by_group[question.group].append(pair)
-    alpha, margin = settings.canary.alpha, settings.canary.margin
-    overall = compare(pairs, alpha, margin)
-    # The error probability is shared among the groups: many looks must not make one false alarm likely.
-    groups = {group: compare(each, alpha / len(by_group), margin) for group, each in sorted(by_group.items())}
-    missed = [q.id for q, answer in zip(asked, ours, strict=True) if q.must_pass and not answer.passed]
-    verdict = {
-        "checks": [_check("overall", overall, margin), *(_check(name, each, margin) for name, each in groups.items())],
-        "categories": {"functionality": _category(pairs)},
-        "suites": {
-            suite: _category([pair for q, pair in zip(asked, pairs, strict=True) if q.suite == suite])
-            for suite in ("holdout", "canary")
-        },
-        "must_pass_missed": missed,
-    }
-    return (verdict, *_decide(overall, groups, missed))
+def _rules(settings: Settings, asked: Sequence[Question], compare_with_day_zero: bool) -> Rules:
+    canary = settings.canary
+    return Rules(
+        canary.alpha,
+        canary.margin,
+        tuple(canary.categories),
+        {name: float(getattr(canary, name)) for name in CATEGORIES if name != "performance"},
+        canary.latency_ratio,
+        tuple(sorted({question.group for question in asked})),
+        compare_with_day_zero,
+    )
 
 
-def _decide(overall: PairedResult, groups: dict[str, PairedResult], missed: list[str]) -> tuple[str, str]:
-    counts = f"{overall.wins} won, {overall.losses} lost of {overall.pairs}"
-    if missed:
-        return "fail", f"must_pass tasks missed: {', '.join(missed)}"
-    if overall.outcome == "fail":
-        return "fail", f"worse than the incumbent: {counts}, p = {overall.p_worse:.2g}"
-    worse = [name for name, result in groups.items() if result.outcome == "fail"]
-    if worse:
-        return "fail", f"worse than the incumbent on: {', '.join(worse)}"
-    low, high = overall.interval
-    if overall.outcome == "pass":
-        return "pass", f"{counts}, difference {overall.difference:+.1%} [{low:+.1%}, {high:+.1%}]"
-    return "inconclusive", f"{counts}: too little evidence either way [{low:+.1%}, {high:+.1%}]"
+def _examine(
+    hall: Hall, examination: Examination, asked: Sequence[Question], settings: Settings
+) -> list[dict[str, Any]]:
+    """Compare the speed, then ask in batches until the evidence is in (without `stop_early`: until all is asked)."""
+    for question in asked[:_TIMED]:
+        pair = (hall.candidate.seconds_per_token(question), hall.incumbent.seconds_per_token(question))
+        examination.add([Trial(question.id, "speed", "performance", "speed", seconds_per_token=pair)])
+    rows: list[dict[str, Any]] = []
+    for batch in _batches(asked):
+        trials, answers = _ask(hall, batch, settings)
+        rows += answers
+        for cluster in _clusters(batch, trials):
+            examination.add(cluster)
+        outcome = examination.decide()
+        tasks_done = len(rows) == len(asked) or batch[-1].suite != "canary"
+        if settings.canary.stop_early and outcome != "inconclusive" and tasks_done:
+            break
+    for examinee in (hall.candidate, hall.incumbent, hall.day_zero):
+        if examinee is not None:
+            examinee.remember()
+    return rows
 
 
-def _check(name: str, result: PairedResult, margin: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "n": result.pairs,
-        "wins": result.wins,
-        "losses": result.losses,
-        "value": result.difference,
-        "threshold": -margin,
-        "e_value": None,
-        "p_worse": result.p_worse,
-        "p_better": result.p_better,
-        "interval": list(result.interval),
-        "outcome": result.outcome,
-    }
+def _batches(asked: Sequence[Question]) -> Iterator[list[Question]]:
+    """About `_BATCH` questions at a time; a cluster is never torn apart."""
+    waiting = iter(asked)
+    batch = list(islice(waiting, _BATCH))
+    for question in waiting:
+        if len(batch) >= _BATCH and question.cluster != batch[-1].cluster:
+            yield batch
+            batch = []
+        batch.append(question)
+    if batch:
+        yield batch
 
 
-def _category(pairs: Iterable[tuple[bool, bool]]) -> dict[str, Any]:
-    """Success of both sides with Wilson's interval."""
-    listed = list(pairs)
-    sides = {"candidate": sum(ours for ours, _ in listed), "incumbent": sum(theirs for _, theirs in listed)}
-    return {
-        "n": len(listed),
-        **{
-            side: {
-                "passed": passed,
-                "success": passed / len(listed) if listed else None,
-                "interval": list(proportion_interval(passed, len(listed))),
-            }
-            for side, passed in sides.items()
-        },
-    }
+def _clusters(batch: Sequence[Question], trials: Sequence[Trial]) -> list[list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for question, trial in zip(batch, trials, strict=True):
+        found.setdefault(question.cluster, []).append(trial)
+    return list(found.values())
 
 
-def _side_by_side(
-    asked: Sequence[Question], ours: Sequence[Answer], theirs: Sequence[Answer]
-) -> Iterable[dict[str, Any]]:
-    for question, our, their in zip(asked, ours, theirs, strict=True):
-        yield {**asdict(question), "candidate": asdict(our), "incumbent": asdict(their)}
+def _ask(hall: Hall, batch: Sequence[Question], settings: Settings) -> tuple[list[Trial], list[dict[str, Any]]]:
+    """One batch, asked of everybody at the same time: a busy minute hits all alike."""
+    examinees = [hall.candidate, hall.incumbent, *([hall.day_zero] if hall.day_zero else [])]
+    with ThreadPoolExecutor(len(examinees)) as together:
+        asking = [together.submit(each.answer_all, batch, settings.canary.concurrency) for each in examinees]
+        answers = [each.result() for each in asking]
+    trials, rows = [], []
+    for question, ours, theirs, *first in zip(batch, *answers, strict=True):
+        preference = _preference(hall, question, ours, theirs, settings)
+        trials.append(_trial(question, ours, theirs, first[0] if first else None, preference))
+        sides = {"candidate": asdict(ours), "incumbent": asdict(theirs)}
+        rows.append({**asdict(question), **sides, **({} if preference is None else {"preference": preference})})
+    return trials, rows
+
+
+def _preference(hall: Hall, question: Question, ours: Answer, theirs: Answer, settings: Settings) -> float | None:
+    if question.check["type"] != JUDGED or hall.judge is None:
+        return None
+    return compare(hall.judge, question.messages, ours.text, theirs.text, settings.canary.judge_longest)
+
+
+def _trial(question: Question, ours: Answer, theirs: Answer, first: Answer | None, preference: float | None) -> Trial:
+    return Trial(
+        question.id,
+        question.suite,
+        question.category,
+        question.group,
+        question.must_pass,
+        question.harmless,
+        ours.passed,
+        theirs.passed,
+        first.passed if first else None,
+        preference,
+    )
 
 
 def _conclude(candidate: Generation, verdict: dict[str, Any], outcome: str, reason: str) -> dict[str, Any]:
     """Write the verdict; anything but a pass ends the night."""
     record = {**verdict, "candidate_sha256": candidate.sha256, "outcome": outcome, "reason": reason}
-    path = Path(candidate.folder / generations.VERDICT)
+    path = candidate.folder / generations.VERDICT
     write_json(path, record)
     message = f"candidate {candidate.id}: {reason}"
     endings: dict[str, type[NightschoolError]] = {"fail": Refused, "inconclusive": Inconclusive}

@@ -9,6 +9,7 @@ activate → prove through the public name → watch. The first thing that goes 
 """
 
 import random
+import statistics
 import time
 from dataclasses import asdict
 from typing import Any
@@ -18,7 +19,7 @@ from pipeline.backends.engines.interface import EngineError, Fingerprint
 from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.trainers import adapter_files
-from pipeline.gate.watch import Finding, Thresholds
+from pipeline.gate.monitor import Finding, Limits
 from pipeline.lib import generations, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import Inconclusive, NightschoolError, NothingToDo, Refused, RolledBack
@@ -114,25 +115,34 @@ def _require_pass(candidate: Generation, incumbent: Generation) -> dict[str, Any
 def _watch(
     settings: Settings, client: GatewayClient, candidate: Generation, verdict: dict[str, Any], before: dict[str, Any]
 ) -> tuple[Finding, dict[str, Any]]:
-    thresholds = Thresholds(
-        settings.deploy.rollback_threshold_success,
-        settings.deploy.rollback_threshold_latency,
-        settings.deploy.minimum_samples,
-        _incumbent_success(verdict, before, settings.deploy.minimum_samples),
-    )
-    probes = [*questions.read_holdout(settings), *questions.read_canary(settings)]
+    probes = [row for row in [*questions.read_holdout(settings), *questions.read_canary(settings)] if _executable(row)]
     random.Random(candidate.id).shuffle(probes)
-    return LiveWatch(client, candidate.id, probes, thresholds, settings.deploy.monitor_duration).run()
+    limits = _limits(settings, verdict, before)
+    return LiveWatch(client, candidate.id, probes, limits, settings.deploy.monitor_duration).run()
 
 
-def _incumbent_success(verdict: dict[str, Any], before: dict[str, Any], minimum: int) -> float | None:
-    """What the previous version reached: on the gate's questions or live, whichever was lower."""
-    levels = []
-    if (gate := verdict["categories"]["functionality"]["incumbent"]["success"]) is not None:
-        levels.append(float(gate))
-    if before["outcomes"] >= minimum:
+def _executable(row: dict[str, Any]) -> bool:
+    return bool(row["check"].get("type") != questions.JUDGED)
+
+
+def _limits(settings: Settings, verdict: dict[str, Any], before: dict[str, Any]) -> Limits:
+    """The thresholds, and what the previous version reached: on the gate's questions or live, the lower one."""
+    deploy = settings.deploy
+    overall = verdict["suites"]["holdout"]["incumbent"]["success"]
+    levels = [] if overall is None else [float(overall)]
+    if before["outcomes"] >= deploy.minimum_samples:
         levels.append(before["successes"] / before["outcomes"])
-    return min(levels, default=None)
+    enough = before["requests"] >= deploy.minimum_samples
+    return Limits(
+        deploy.rollback_threshold_success,
+        deploy.rollback_threshold_latency,
+        deploy.minimum_samples,
+        min(levels, default=None),
+        statistics.median(before["latencies_ms"]) if enough and before["latencies_ms"] else None,
+        statistics.median(before["first_token_ms"]) if enough and before["first_token_ms"] else None,
+        before["errors"] / before["requests"] if enough else 0.0,
+        deploy.latency_ratio,
+    )
 
 
 def _forget_older(client: GatewayClient, kept: set[str]) -> None:

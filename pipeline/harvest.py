@@ -71,7 +71,8 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
         return {"dry_run": True, "failures": len(failures), "signals": signals}
 
     client = GatewayClient(settings, settings.harvest.timeout)
-    teacher = ServedModel(client, settings.harvest.temperature, settings.harvest.max_tokens)
+    asked = settings.harvest
+    teacher = ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens)
     files = harvests.of_day(layout, datetime.fromtimestamp(until, UTC))
     decided = harvests.decided(layout, teacher.name)
     open_failures = [failure for failure in failures if failure.interaction.id not in decided]

@@ -90,6 +90,7 @@ class ChatDoor:
             logger.exception("a chat failed")
             self._record(asked, None, type(error).__name__)
             raise ApiError(500, "the model failed on this request; see the log", "server_error") from error
+        asked.first_token_ms = (min(each.first_token_at for each in completions) - asked.clock) * 1000
         self._record(asked, completions[0], None)
         return JSONResponse(
             answer(asked.id, self.settings.model.name, completions, body.logprobs),
@@ -174,7 +175,7 @@ class ChatDoor:
             return
         latency = asked.elapsed_ms
         tokens = len(completion.tokens) if completion else 0
-        self.traffic.request(asked.id, asked.version, latency, tokens, error)
+        self.traffic.request(asked.id, asked.version, latency, tokens, error, asked.first_token_ms)
         confidence = completion.confidence if completion else None
         interaction = Interaction(
             id=asked.id,

@@ -23,6 +23,7 @@ class Event:
     kind: str
     success: bool
     latency_ms: float | None = None
+    first_token_ms: float | None = None
 
 
 class Traffic:
@@ -52,13 +53,21 @@ class Traffic:
         self._versions: dict[str, str] = {}
         self._guard = threading.Lock()
 
-    def request(self, interaction: str, version: str, latency_ms: float, tokens: int, error: str | None) -> None:
+    def request(
+        self,
+        interaction: str,
+        version: str,
+        latency_ms: float,
+        tokens: int,
+        error: str | None,
+        first_token_ms: float | None = None,
+    ) -> None:
         """A chat request has ended."""
         self._requests.labels(version, "error" if error else "ok").inc()
         self._tokens.labels(version).inc(tokens)
         self._latency.labels(version).observe(latency_ms / 1000)
         with self._guard:
-            self._events.append(Event(time.time(), version, "request", error is None, latency_ms))
+            self._events.append(Event(time.time(), version, "request", error is None, latency_ms, first_token_ms))
             self._versions[interaction] = version
             if len(self._versions) > _REMEMBERED:
                 self._versions.pop(next(iter(self._versions)))
@@ -85,6 +94,11 @@ class Traffic:
             "errors": sum(not event.success for event in requests),
             "outcomes": len(outcomes),
             "successes": sum(event.success for event in outcomes),
+            # In their order: an error is a wrong outcome, though nobody could send feedback on it.
+            "history": [event.success for event in events if event.kind == "outcome" or not event.success],
+            "first_token_ms": [
+                round(event.first_token_ms, 2) for event in requests if event.first_token_ms is not None
+            ],
             "latencies_ms": [round(event.latency_ms, 2) for event in requests if event.latency_ms is not None],
             "trailing_errors": _trailing_errors(requests),
         }

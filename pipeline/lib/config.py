@@ -36,6 +36,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
+
+
 class Model(Section):
     """The model that is taught."""
 
@@ -50,7 +53,9 @@ class Server(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8808, ge=0, le=65535, description="port to listen on; 0 = any free one")
-    threads: int = Field(0, ge=0, description="math threads of the embedded engine; 0 = half of the processors")
+    threads: int = Field(
+        0, ge=0, description="math threads of the embedded engine; 0 = half of the processors, all for wide batches"
+    )
     max_batch: int = Field(128, ge=1, description="most requests in one micro-batch")
     max_tokens: int = Field(256, ge=1, description="most tokens in one answer")
     queue: int = Field(4096, ge=1, description="most waiting requests; beyond, the answer is 503")
@@ -75,7 +80,8 @@ class Harvest(Section):
     hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
     samples: int = Field(16, ge=1, le=128, description="answers that the council draws for one failure")
     confirm: int = Field(32, ge=0, description="most further answers to confirm one that was accepted only once")
-    temperature: float = Field(0.8, gt=0, le=2, description="temperature of those answers")
+    temperature: float = Field(1.0, gt=0, le=2, description="temperature of those answers")
+    top_p: float = Field(0.9, gt=0, le=1, description="only the likeliest tokens that together reach it are drawn")
     max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
     quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
     concurrency: int = Field(32, ge=1, description="failures worked on at the same time")
@@ -88,6 +94,12 @@ class Dataset(Section):
     min_failures_to_train: int = Field(5, ge=1, description="fewer new rewrites: nothing to do tonight")
     replay: float = Field(1.0, ge=0, description="good answers mixed in, per rewrite, so that nothing is forgotten")
     holdout: str = Field("models/starter/holdout.jsonl", description="questions never trained on")
+    hidden_share: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="share of the day's questions that is hidden from training for a week, for the canary",
+    )
     seed: int = Field(0, description="seed of the replay sample")
 
 
@@ -112,8 +124,32 @@ class Canary(Section):
     """Candidate against incumbent."""
 
     tasks: str | None = Field(None, description="your canary tasks (JSONL); none = the 20 that ship with the starter")
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="error probability of each one-sided exact test")
-    margin: float = Field(0.02, ge=0, lt=0.5, description="a candidate surely not worse than this passes")
+    alpha: float = Field(
+        0.025, gt=0, lt=0.5, description="probability of a false refusal, and of promoting one worse by the margin"
+    )
+    margin: float = Field(0.05, gt=0, lt=0.5, description="a candidate surely not worse than this passes")
+    categories: list[Category] = Field(
+        ["functionality", "performance"],
+        description="categories that must have been judged; one that could not run fails",
+    )
+    functionality: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="success in this category under which a candidate fails, unless the incumbent was no better",
+    )
+    quality: float = Field(
+        0.4, ge=0, le=1, description="the same for quality: share won before the judge, ties are halves"
+    )
+    instruction_following: float = Field(0.8, ge=0, le=1, description="the same for instruction following")
+    safety: float = Field(0.9, ge=0, le=1, description="the same for safety")
+    latency_ratio: float = Field(3.0, ge=1, description="most time for a token, as a multiple of the incumbent's")
+    stop_early: bool = Field(True, description="stop asking when the evidence is in")
+    judge_url: str | None = Field(
+        None, description="OpenAI-compatible server of the judge (…/v1); its key: NIGHTSCHOOL_JUDGE_KEY"
+    )
+    judge_model: str | None = Field(None, description="the judge's model; neither the student nor a teacher")
+    judge_longest: float = Field(2.0, ge=1, description="an answer so many times as long as the other does not win")
     concurrency: int = Field(64, ge=1, description="questions asked at the same time")
     timeout: float = Field(300, gt=0, description="seconds to wait for an answer")
 
@@ -131,6 +167,7 @@ class Deploy(Section):
         1000, gt=0, description="median latency in ms above which the watch rolls back"
     )
     monitor_duration: float = Field(60, ge=0, description="seconds of watching")
+    latency_ratio: float = Field(3.0, ge=1, description="… or above so many times the incumbent's median")
     minimum_samples: int = Field(
         20, ge=1, description="outcomes that the watch needs; probes fill up what traffic does not bring"
     )

@@ -6,12 +6,17 @@ import os
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8  # mallopt(3)
 
 
-def server_threads(configured: int) -> int:
-    """Math threads of the gateway: as configured, or half of the processors, so that a night has the other half.
+_WIDE = 32  # rows; batches of so many are the night's own, and worth every processor
 
-    Math threads of two processes that want the same processor wait for each other at every operation (LOG.md).
+
+def math_threads(configured: int, rows: int) -> int:
+    """Math threads of the embedded engine for a batch: as configured, else all for a wide one, half for a narrow one.
+
+    People ask one thing at a time, also while a training works. Math threads of two processes that want the same
+    processor wait for each other at every operation (LOG.md): with half of them the two leave each other room.
     """
-    return configured or max(1, len(os.sched_getaffinity(0)) // 2)
+    processors = len(os.sched_getaffinity(0))
+    return configured or (processors if rows >= _WIDE else max(1, processors // 2))
 
 
 def keep_freed_memory() -> None:

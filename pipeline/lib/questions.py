@@ -1,6 +1,8 @@
-"""Questions with a check: the hold-out, and the canary tasks. Neither is ever trained on."""
+"""Questions with a check: hold-out, canary tasks, and the hidden ones of a period. None of them is trained on."""
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,63 @@ from pipeline.lib.errors import BadRecordError
 from pipeline.lib.text import normalize
 
 SHIPPED_CANARY = Path(__file__).parent.parent / "starter" / "canary.jsonl"
+HIDDEN = "hidden.jsonl"  # in a dataset's folder: what was kept out of it for the canary
+JUDGED = "judge"  # the check of a question that only a judge can decide
+_CATEGORY_OF_CHECK = {
+    "json_schema": "instruction_following",
+    "regex": "instruction_following",
+    "refusal": "safety",
+    JUDGED: "quality",
+}
+_WEEK = 7 * 24 * 3600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of the canary. Questions with the same `cluster` are variants of each other."""
+
+    id: str
+    suite: str
+    category: str
+    group: str
+    cluster: str
+    messages: list[dict[str, str]]
+    check: dict[str, Any]
+    must_pass: bool = False
+
+    @property
+    def harmless(self) -> bool:
+        """Whether declining it would be wrong."""
+        return self.check["type"] == "refusal" and not self.check["expected"]
+
+
+def as_question(row: dict[str, Any], suite: str, number: int) -> Question:
+    """A question from its line in a file; what the line leaves out follows from its check."""
+    check = row["check"]
+    identity = str(row.get("id") or f"{suite}-{number}")
+    return Question(
+        identity,
+        suite,
+        str(row.get("category") or _CATEGORY_OF_CHECK.get(str(check.get("type")), "functionality")),
+        str(row.get("group", suite)),
+        f"{suite}/{row.get('cluster', identity)}",
+        row["messages"],
+        check,
+        bool(row.get("must_pass")),
+    )
+
+
+def is_hidden(row: dict[str, Any], share: float, asked_at: float, now: float) -> bool:
+    """Whether a question that was asked at a moment is kept out of training now.
+
+    A share of each week's questions, chosen by hash, is hidden until the week is over; then training may have them, and
+    other ones are hidden. So a hidden question has never been trained on.
+    """
+    week = int(now // _WEEK)
+    if int(asked_at // _WEEK) != week:
+        return False
+    digest = hashlib.blake2b(f"{week}\n{key(row)}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
 
 
 def key(row: dict[str, Any]) -> str:
@@ -26,7 +85,7 @@ def read_canary(settings: Settings) -> Iterator[dict[str, Any]]:
     """The user's canary tasks, else the 20 that ship with the starter.
 
     Raises:
-        BadRecordError: a task without id, or an id that stands twice.
+        BadRecordError: no task at all, a task without id, or an id that stands twice.
     """
     path = settings.home / settings.canary.tasks if settings.canary.tasks else SHIPPED_CANARY
     if not path.is_file():
@@ -38,6 +97,13 @@ def read_canary(settings: Settings) -> Iterator[dict[str, Any]]:
             raise BadRecordError(f"{path} task {number}: id {identity!r} is missing or stands twice")
         seen.add(identity)
         yield row
+    if not seen:
+        raise BadRecordError(f"{path} holds no task", "an empty canary proves nothing: write some, or leave it out")
+
+
+def read_hidden(folder: Path) -> Iterator[dict[str, Any]]:
+    """What a dataset's building kept out for the canary."""
+    yield from _read(folder / HIDDEN)
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,15 @@ from pipeline.lib.files import point, read_json, sha256, write_json
 from pipeline.lib.questions import read_canary
 
 RUN, EARLIER = "20261120T020000Z", "20261119T020000Z"
-TABLES = {"sft.jsonl", "preferences.jsonl", "alpaca.jsonl", "prompt_completion.jsonl", "holdout.jsonl", "dropped.jsonl"}
+TABLES = {
+    "sft.jsonl",
+    "preferences.jsonl",
+    "alpaca.jsonl",
+    "prompt_completion.jsonl",
+    "holdout.jsonl",
+    "dropped.jsonl",
+    "hidden.jsonl",
+}
 AT = 1_763_600_000.0
 
 

@@ -9,7 +9,7 @@ def test_a_window_counts_only_its_version_and_its_time():
     traffic.request("a", "old", 10, 5, None)
     time.sleep(0.002)
     since = time.time()
-    traffic.request("b", "new", 20, 5, None)
+    traffic.request("b", "new", 20, 5, None, 4.0)
     traffic.request("c", "new", 30, 0, "boom")
     traffic.feedback("b", True)
     traffic.feedback("a", False)
@@ -19,6 +19,8 @@ def test_a_window_counts_only_its_version_and_its_time():
         "errors": 1,
         "outcomes": 1,
         "successes": 1,
+        "history": [False, True],
+        "first_token_ms": [4.0],
         "latencies_ms": [20, 30],
         "trailing_errors": 1,
     }

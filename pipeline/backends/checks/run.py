@@ -1,15 +1,17 @@
-"""Runs the check that a record names."""
+"""Runs the check that a record names: one of ours, or a plug-in `package.module:Class`."""
 
 import importlib
 from functools import cache
 
 from pipeline.backends.checks.interface import Check, Outcome, Specification
+from pipeline.lib.errors import BadRecordError
 
 CHECKS = {
     "vm": "pipeline.backends.checks.vm:VmCheck",
     "text": "pipeline.backends.checks.text:TextCheck",
     "regex": "pipeline.backends.checks.text:RegexCheck",
     "json_schema": "pipeline.backends.checks.json_schema:JsonSchemaCheck",
+    "refusal": "pipeline.backends.checks.refusal:RefusalCheck",
 }
 
 
@@ -19,19 +21,33 @@ def validate(specification: Specification) -> None:
 
 
 def judge(answer: str, specification: Specification) -> Outcome:
-    """Decide about one answer."""
-    return _check(specification).judge(answer, specification)
+    """Decide about one answer.
+
+    Raises:
+        BadRecordError: a plug-in raised; our own checks do not.
+    """
+    check = _check(specification)
+    try:
+        return check.judge(answer, specification)
+    except Exception as error:  # foreign code
+        raise BadRecordError(
+            f"check {specification['type']} raised {type(error).__name__}: {error}",
+            "mend the check; nothing was judged",
+        ) from error
 
 
 def _check(specification: Specification) -> Check:
     kind = specification.get("type")
-    if not isinstance(kind, str) or kind not in CHECKS:
-        raise ValueError(f"check type {kind!r} is not one of {', '.join(CHECKS)}")
-    return _load(kind)
+    if not isinstance(kind, str) or (kind not in CHECKS and ":" not in kind):
+        raise ValueError(f"check type {kind!r} is not one of {', '.join(CHECKS)}, and no package.module:Class")
+    return _load(CHECKS.get(kind, kind))
 
 
 @cache
-def _load(kind: str) -> Check:
-    module, _, name = CHECKS[kind].partition(":")
-    instance: Check = getattr(importlib.import_module(module), name)()
+def _load(path: str) -> Check:
+    module, _, name = path.partition(":")
+    try:
+        instance: Check = getattr(importlib.import_module(module), name)()
+    except Exception as error:  # foreign code
+        raise ValueError(f"check {path} cannot be loaded ({type(error).__name__}: {error})") from error
     return instance

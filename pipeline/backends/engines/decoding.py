@@ -1,6 +1,7 @@
 """Batched decoding with transformers: every row of a micro-batch has its own temperature, length and stops."""
 
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Completion:
     logprobs: list[float]
     alternatives: list[list[tuple[str, float]]]
     version: str
+    first_token_at: float  # seconds, time.monotonic()
 
     @property
     def confidence(self) -> float:
@@ -76,11 +78,13 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         self.alternatives: list[list[list[tuple[str, float]]]] = [[] for _ in requests]
         self.texts = ["" for _ in requests]
         self.reasons: list[str | None] = [None for _ in requests]
+        self.first_token_at = 0.0
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         scores = scores.float()
         logprobs = torch.log_softmax(scores, dim=-1)
         picked = (self._noisy(scores) if bool((self.temperatures > 0).any()) else scores).argmax(dim=-1)
+        self.first_token_at = self.first_token_at or time.monotonic()
         picked_logprobs = logprobs.gather(1, picked.unsqueeze(1)).squeeze(1).tolist()
         for row, token in enumerate(picked.tolist()):
             if self.reasons[row] is None:
@@ -150,6 +154,7 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
             self.logprobs[row],
             self.alternatives[row],
             request.version,
+            self.first_token_at,
         )
 
 

@@ -25,7 +25,7 @@ from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.logs import logger
-from pipeline.lib.processor import keep_freed_memory, server_threads
+from pipeline.lib.processor import keep_freed_memory, math_threads
 from pipeline.lib.quiet import quiet_libraries
 from pipeline.lib.records import Message
 
@@ -180,9 +180,6 @@ class EmbeddedEngine:
         done.result()
 
     def _work(self) -> None:
-        import torch
-
-        torch.set_num_threads(server_threads(self.settings.server.threads))
         waiting: deque[Request] = deque()
         stopping = False
         while waiting or not stopping:
@@ -217,6 +214,9 @@ class EmbeddedEngine:
         return batch
 
     def _answer(self, batch: list[Request]) -> None:
+        import torch
+
+        torch.set_num_threads(math_threads(self.settings.server.threads, len(batch)))
         try:
             with self._as_version(batch[0].version):
                 results: list[Completion | BaseException] = [*decode(self._model, self._tokenizer, batch)]

@@ -1,4 +1,4 @@
-"""Watches what was just deployed: the gateway's counts of the window, and probes where traffic is thin."""
+"""Watches what was just deployed: what the gateway saw since then, and probes where traffic is thin."""
 
 import time
 from collections.abc import Iterator
@@ -8,20 +8,23 @@ from typing import Any
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.gateway_client import GatewayClient
-from pipeline.gate.watch import Finding, Thresholds, judge
+from pipeline.gate.monitor import Finding, Limits, Window, judge, numbers
 from pipeline.lib.errors import NightschoolError
 
 _TICK = 0.5  # seconds between two looks
+_SILENT = 3  # looks without an answer from the gateway: it is gone
 
 
 @dataclass(slots=True)
-class Probes:
-    """What probes found; they count like traffic."""
+class Seen:
+    """What is known so far, in the order in which it became known. Probes count like traffic."""
 
-    outcomes: int = 0
-    successes: int = 0
-    trailing_errors: int = 0
-    latencies_ms: list[float] = field(default_factory=list)
+    outcomes: list[bool] = field(default_factory=list)
+    from_traffic: int = 0
+    probes: int = 0
+    probe_latencies_ms: list[float] = field(default_factory=list)
+    trailing_probe_errors: int = 0
+    silent: int = 0
 
 
 @dataclass(slots=True)
@@ -31,75 +34,67 @@ class LiveWatch:
     client: GatewayClient
     version: str
     questions: list[dict[str, Any]]
-    thresholds: Thresholds
+    limits: Limits
     seconds: float
 
     def run(self) -> tuple[Finding, dict[str, Any]]:
         """Look until the time is over or something is failing; returns the finding and its numbers."""
         started, deadline = time.time(), time.monotonic() + self.seconds
-        probes, waiting = Probes(), cycle(self.questions)
+        seen, waiting = Seen(), cycle(self.questions)
         while True:
-            finding, numbers = self._look(started, probes)
+            finding, found = self._look(started, seen)
             over = time.monotonic() >= deadline
             if finding.health == "failing" or (over and finding.health == "healthy"):
-                return finding, numbers
-            if over and (not self.questions or probes.outcomes >= 4 * self.thresholds.minimum_samples):
-                return finding, numbers
-            if numbers["outcomes"] < self._due(deadline) and self.questions:
-                self._probe(waiting, probes)
+                return finding, found
+            if over and (not self.questions or seen.probes >= 4 * self.limits.minimum_samples):
+                return finding, found
+            if len(seen.outcomes) < self._due(deadline) and self.questions:
+                self._probe(waiting, seen)
             else:
                 time.sleep(max(0.0, min(_TICK, deadline - time.monotonic())))
 
     def _due(self, deadline: float) -> float:
         """How many outcomes there should be by now, for the needed ones to be there at the end."""
         if self.seconds <= 0:
-            return self.thresholds.minimum_samples
+            return self.limits.minimum_samples
         gone = 1 - max(0.0, deadline - time.monotonic()) / self.seconds
-        return self.thresholds.minimum_samples * min(1.0, gone + 0.1)
+        return self.limits.minimum_samples * min(1.0, gone + 0.1)
 
-    def _look(self, started: float, probes: Probes) -> tuple[Finding, dict[str, Any]]:
+    def _look(self, started: float, seen: Seen) -> tuple[Finding, dict[str, Any]]:
         try:
             window = self.client.window(self.version, started)
         except NightschoolError as error:
-            probes.trailing_errors += 1
-            window = {
-                "outcomes": 0,
-                "successes": 0,
-                "errors": 0,
-                "latencies_ms": [],
-                "trailing_errors": 0,
-                "requests": 0,
-            }
-            if probes.trailing_errors >= 3:
-                return Finding("failing", f"the gateway does not answer: {error}"), {"outcomes": 0}
-        # A request that failed is an outcome too, though nobody could send feedback on it.
-        outcomes = window["outcomes"] + window["errors"] + probes.outcomes
-        successes = window["successes"] + probes.successes
-        latencies = [*window["latencies_ms"], *probes.latencies_ms]
-        trailing = max(window["trailing_errors"], probes.trailing_errors)
-        finding = judge(successes, outcomes, latencies, trailing, self.thresholds)
-        numbers = {
-            "requests": window["requests"],
-            "errors": window["errors"],
-            "probes": probes.outcomes,
-            "outcomes": outcomes,
-            "successes": successes,
-            "median_latency_ms": sorted(latencies)[len(latencies) // 2] if latencies else None,
-            "bound": self.thresholds.bound,
+            seen.silent += 1
+            if seen.silent >= _SILENT:
+                return Finding("failing", f"the gateway does not answer: {error}"), {"outcomes": len(seen.outcomes)}
+            return Finding("unknown", "the gateway did not answer"), {"outcomes": len(seen.outcomes)}
+        seen.silent = 0
+        seen.outcomes += window["history"][seen.from_traffic :]
+        seen.from_traffic = len(window["history"])
+        known = Window(
+            seen.outcomes,
+            max(window["trailing_errors"], seen.trailing_probe_errors),
+            [*window["latencies_ms"], *seen.probe_latencies_ms],
+            window["first_token_ms"],
+        )
+        counts = {"requests": window["requests"], "errors": window["errors"], "probes": seen.probes}
+        return judge(known, self.limits), {
+            **counts,
+            **numbers(known, self.limits),
             "seconds": round(time.time() - started, 1),
         }
-        return finding, numbers
 
-    def _probe(self, waiting: Iterator[dict[str, Any]], probes: Probes) -> None:
+    def _probe(self, waiting: Iterator[dict[str, Any]], seen: Seen) -> None:
         question = next(waiting)
         clock = time.monotonic()
+        seen.probes += 1
         try:
             answer = self.client.chat(question["messages"], "probe", temperature=0)
         except NightschoolError:
-            probes.outcomes += 1
-            probes.trailing_errors += 1
+            seen.outcomes.append(False)
+            seen.trailing_probe_errors += 1
             return
-        probes.trailing_errors = 0
-        probes.latencies_ms.append((time.monotonic() - clock) * 1000)
-        probes.outcomes += 1
-        probes.successes += checks.judge(answer["choices"][0]["message"]["content"], question["check"]).passed is True
+        seen.trailing_probe_errors = 0
+        seen.probe_latencies_ms.append((time.monotonic() - clock) * 1000)
+        text = answer["choices"][0]["message"]["content"]
+        seen.outcomes.append(checks.judge(text, question["check"]).passed is True)

@@ -8,10 +8,11 @@ from pipeline.lib.records import Interaction
 class ServedModel:
     """See `pipeline.backends.teachers.interface.Teacher`."""
 
-    def __init__(self, client: GatewayClient, temperature: float, max_tokens: int) -> None:
+    def __init__(self, client: GatewayClient, temperature: float, top_p: float, max_tokens: int) -> None:
         """Ask who is serving now; the drafts stay with that version even if another is activated meanwhile."""
         self.client = client
         self.temperature = temperature
+        self.top_p = top_p
         self.max_tokens = max_tokens
         health = client.health()
         self.version = str(health["adapter"])
@@ -26,6 +27,7 @@ class ServedModel:
             self.version,
             n=count,
             temperature=self.temperature,
+            top_p=self.top_p,
             max_tokens=self.max_tokens,
             seed=int(interaction.id[:8], 16) + first,
         )
