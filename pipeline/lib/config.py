@@ -135,6 +135,15 @@ class Deploy(Section):
         20, ge=1, description="outcomes that the watch needs; probes fill up what traffic does not bring"
     )
     keep: int = Field(5, ge=1, description="generations that clean-up leaves besides incumbent and rollback target")
+    approval: bool = Field(False, description="a person has to approve a candidate that passed before it serves")
+    approval_hours: float = Field(12, gt=0, description="hours after which an approval comes too late")
+
+
+class Validation(Section):
+    """Yesterday's model against today's, in the morning."""
+
+    hours: float = Field(48, gt=0, description="how far back it looks for questions that were answered badly")
+    questions: int = Field(200, ge=1, description="most questions, the newest first")
 
 
 class Notify(Section):
@@ -163,6 +172,7 @@ class Settings(BaseSettings):
     train: Train = Train()
     canary: Canary = Canary()
     deploy: Deploy = Deploy()
+    validation: Validation = Validation()
     notify: Notify = Notify()
     night: Night = Night()
 
