@@ -51,15 +51,15 @@ def label(left: float, top: float, text: str, colour: str = "#555", anchor: str 
 def picture() -> str:
     """The whole SVG."""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
+        ' font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         label(LEFT, 20, "What 1 unit of stake has become, after each question that both models answered", "#222"),
     ]
     for value in (0.01, 0.1, 1, 10, 100, 1000):
         parts.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - 20}" stroke="#eee"/>')
         parts.append(label(LEFT - 6, y(value) + 4, f"{value:g}", anchor="end"))
-    for pair in range(0, PAIRS + 1, 50):
-        parts.append(label(x(pair), HEIGHT - 30, str(pair), anchor="middle"))
+    parts += [label(x(pair), HEIGHT - 30, str(pair), anchor="middle") for pair in range(0, PAIRS + 1, 50)]
     parts.append(label(x(PAIRS / 2), HEIGHT - 10, "questions", anchor="middle"))
     needed = 1 / ALPHA
     parts.append(f'<path d="M{LEFT} {y(needed):.1f}H{WIDTH - 20}" stroke="#222" stroke-dasharray="5 4"/>')

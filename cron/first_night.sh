@@ -7,6 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export NIGHTSCHOOL_HOME="${NIGHTSCHOOL_HOME:-$(dirname "$here")}"
 export NIGHTSCHOOL="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
+# The final table wants an answer to every hold-out question, not only to enough of them for a verdict.
+export NIGHTSCHOOL_CANARY__STOP_EARLY="${NIGHTSCHOOL_CANARY__STOP_EARLY:-false}"
 cd "$NIGHTSCHOOL_HOME"
 requests="${REQUESTS:-1500}"
 

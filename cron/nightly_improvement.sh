@@ -3,8 +3,8 @@
 #
 # usage    cron/nightly_improvement.sh            (from crontab; see crontab.example)
 # home     NIGHTSCHOOL_HOME, else the folder above this one
-# ends     0 a better model serves   10 nothing to do   20 refused   21 inconclusive   30 deployed, then rolled back
-#          64–78 failed (the table stands in the README)   75 also: another night is running
+# ends     0 a better model serves   10 nothing to do   20 refused   21 inconclusive, or awaiting approval
+#          30 deployed, then rolled back   64–78 failed (the table stands in the README)   75 also: another night is running
 # leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if a webhook is set
 set -uo pipefail
 
@@ -57,7 +57,10 @@ case $code in
     0) ending="a better model is serving" ;;
     10) ending="nothing to do" ;;
     20) ending="candidate refused, the incumbent stays" ;;
-    21) ending="inconclusive, the incumbent stays" ;;
+    21)
+        ending="inconclusive, the incumbent stays"
+        ! grep -q 'awaiting approval until' "$log" || ending="awaiting approval, the incumbent stays until then"
+        ;;
     30) ending="deployed, then rolled back" ;;
     *) ending="failed" ;;
 esac

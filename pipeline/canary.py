@@ -24,7 +24,7 @@ from pipeline.backends.judges.interface import Judge, compare
 from pipeline.backends.judges.openai_judge import OpenAiJudge
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.verdict import CATEGORIES, Examination, Rules, Trial
-from pipeline.lib import generations, jsonl, questions
+from pipeline.lib import generations, jsonl, lineage, questions
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, ConfigurationError, Inconclusive, NightschoolError, Refused
@@ -69,6 +69,7 @@ def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[
     plan = {"candidate": candidate.id, "incumbent": incumbent.id, "questions": len(asked)}
     if dry_run:
         return {"dry_run": True, **plan}
+    lineage.require_current_base(settings)
     base = _require_same_base(candidate, settings)
 
     client = GatewayClient(settings, settings.canary.timeout)

@@ -1,7 +1,8 @@
 """deploy: a candidate with a `pass` → current, proven, watched.
 
-reads   `loras/<candidate>/verdict.json` and its files, the ledger; talks to the running gateway
+reads   `loras/<candidate>/verdict.json`, `approval.json` and its files, pins, the ledger; talks to the running gateway
 writes  `loras/current`, `logs/promotions.jsonl`, `loras/<candidate>/deployment.json`,
+        when a person has to be asked first: only `loras/<candidate>/approval.json`,
         and when it had to return: `loras/current/rollback_summary.json`
 
 The order: check files → snapshot → prepare (fingerprint) → load → prove under its own name → swap `loras/current` →
@@ -20,9 +21,9 @@ from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.monitor import Finding, Limits
-from pipeline.lib import generations, questions
+from pipeline.lib import generations, lineage, permission, pins, questions
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import Inconclusive, NightschoolError, NothingToDo, Refused, RolledBack
+from pipeline.lib.errors import NightschoolError, NothingToDo, Refused, RolledBack
 from pipeline.lib.files import write_json
 from pipeline.lib.generations import DEPLOYMENT, Generation
 
@@ -34,10 +35,12 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
         settings: thresholds and length of the watch.
         candidate_id: the generation; none: `loras/latest`.
         run: who does it, for the ledger.
-        dry_run: only check the verdict and the files.
+        dry_run: only check the verdict, the files and the permission.
 
     Raises:
-        Refused, Inconclusive: no verdict, or one that is not `pass`.
+        Refused, Inconclusive: no verdict, or one that is not `pass`; a pin or a person does not let it.
+        AwaitingApproval: it passed, and a person has to approve it first.
+        ConfigurationError: candidate or incumbent belongs to another base model.
         NothingToDo: it is current already.
         RolledBack: it was deployed, failed, and the previous version serves again.
         EngineError, UnavailableError: it never got as far as serving; nothing has changed.
@@ -47,9 +50,8 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     previous = generations.incumbent(layout)
     if candidate.id == previous.id:
         raise NothingToDo(f"{candidate.id} is current already")
-    verdict = _require_pass(candidate, previous)
-    candidate.verify_files()
-    adapter_files.check(candidate.folder)
+    lineage.require_same_base(candidate, lineage.require_current_base(settings), settings)
+    verdict = _require_permission(settings, candidate, previous, dry_run)
     if dry_run:
         return {"dry_run": True, "from": previous.id, "to": candidate.id, "verdict": verdict["reason"]}
 
@@ -97,18 +99,21 @@ def _prove_under_own_name(client: GatewayClient, candidate: Generation) -> Finge
     return fingerprint
 
 
-def _require_pass(candidate: Generation, incumbent: Generation) -> dict[str, Any]:
-    """No verdict, no deploy; and the verdict must be about these very tensors against this very incumbent."""
-    verdict = generations.verdict(candidate)
-    hint = f"`nightschool canary --candidate {candidate.id}` judges it"
-    if verdict is None:
-        raise Refused(f"{candidate.id} has no verdict", hint)
-    if verdict["outcome"] == "inconclusive":
-        raise Inconclusive(f"{candidate.id}: {verdict['reason']}", "the incumbent stays")
-    if verdict["outcome"] != "pass":
-        raise Refused(f"{candidate.id}: {verdict['reason']}", "the incumbent stays")
-    if verdict.get("candidate_sha256") != candidate.sha256 or verdict.get("incumbent") != incumbent.id:
-        raise Refused(f"the verdict of {candidate.id} is about other versions", hint)
+def _require_permission(
+    settings: Settings, candidate: Generation, previous: Generation, dry_run: bool
+) -> dict[str, Any]:
+    """The verdict, when nothing stands against the candidate: no pin, no damaged file, no person."""
+    if previous.id in pins.pinned(settings.layout):
+        raise Refused(
+            f"{previous.id} is current and pinned: nothing is deployed over it",
+            f"`nightschool versions unpin {previous.id}` allows it again",
+        )
+    permission.refuse_rejected(candidate)
+    verdict = permission.require_pass(candidate, previous)
+    candidate.verify_files()
+    adapter_files.check(candidate.folder)
+    if settings.deploy.approval:
+        permission.require_approval(candidate, previous, settings.deploy.approval_hours, dry_run)
     return verdict
 
 

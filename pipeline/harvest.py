@@ -32,7 +32,7 @@ from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError, NothingToDo
 from pipeline.lib.files import sha256, write_json
 from pipeline.lib.harvests import HarvestFiles
-from pipeline.lib.records import Interaction, Rewrite
+from pipeline.lib.records import Interaction, Rewrite, failure_signal
 
 _FIRST_DRAFTS = 4  # many failures that can be solved are solved by these; only the others cost more
 _MORE_DRAFTS = 8  # at a time, while an accepted draft waits to be confirmed
@@ -103,26 +103,6 @@ def find_failures(sources: Sequence[Source], since: float, until: float) -> Iter
             if signal and interaction.id not in seen:
                 seen.add(interaction.id)
                 yield Failure(interaction, signal)
-
-
-def failure_signal(interaction: Interaction) -> str | None:
-    """The strongest sign that an answer failed, or none.
-
-    What a person wrote comes before what a person clicked, that before what executing showed, and the model's own
-    doubt comes last.
-    """
-    feedback = interaction.feedback
-    if feedback and feedback.edited:
-        return "edited"
-    if feedback and feedback.thumb == -1:
-        return "thumbs_down"
-    if feedback and feedback.success is False:
-        return "check_failed"
-    if interaction.error:
-        return "error"
-    if interaction.success is False:
-        return "low_confidence" if interaction.confidence is not None else "failed"
-    return None
 
 
 def _regenerated(earlier: Interaction, later: Interaction) -> bool:

@@ -10,7 +10,7 @@ from pipeline.backends.notifiers.interface import Message, NotificationError
 from pipeline.backends.notifiers.webhook import Webhook
 from pipeline.lib import generations, runs
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ExitCode, NothingToDo
+from pipeline.lib.errors import AwaitingApproval, ExitCode, NothingToDo
 from pipeline.lib.files import read_json
 from pipeline.lib.logs import logger
 
@@ -57,7 +57,9 @@ def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Messag
     if ended is None or (ended["exit_code"] == ExitCode.DONE and ended["stage"] != "deploy"):
         return Message(f"Nightschool: run {run} did not come to an end", "See logs/nightly_*.log.", good=False)
     code = ended["exit_code"]
-    title = _TITLES.get(code, f"Nightschool: the night failed in {ended['stage']}")
+    waits = ended["status"] == AwaitingApproval.__name__
+    failed = f"Nightschool: the night failed in {ended['stage']}"
+    title = "Nightschool: a candidate is awaiting approval" if waits else _TITLES.get(code, failed)
     text = ended.get("message") or f"{ended['stage']} ended well."
     facts = {"run": run, "stages": ", ".join(f"{line['stage']} {line['seconds']:.0f} s" for line in stages)}
     folder = settings.layout.generation(run)
@@ -70,4 +72,6 @@ def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Messag
         ExitCode.REFUSED: f"Side-by-side answers: loras/{run}/canary.jsonl.",
         ExitCode.DONE: "Not happy? `nightschool rollback`.",
     }.get(code, "See `nightschool report`." if code < ExitCode.USAGE else "See logs/nightly_*.log.")
+    if waits:
+        step = f"`nightschool versions compare current {run}`, then `nightschool approve` or `nightschool reject`."
     return Message(title, text, facts, step, good=code < ExitCode.ROLLED_BACK)

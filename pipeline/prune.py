@@ -1,6 +1,6 @@
 """versions prune: old generations go, what may still be needed stays.
 
-reads   `loras/`, the ledger; asks the gateway what it has loaded
+reads   `loras/`, pins, the ledger; asks the gateway what it has loaded
 removes old `loras/<run>/` folders and abandoned work folders
 """
 
@@ -10,22 +10,24 @@ from contextlib import suppress
 from typing import Any
 
 from pipeline.backends.gateway_client import GatewayClient
-from pipeline.lib import generations
+from pipeline.lib import generations, lineage, permission, pins
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import UnavailableError
+from pipeline.lib.layout import Layout
 
 _ABANDONED = 7 * 24 * 3600  # seconds after which a work folder is nobody's
 
 
 def prune(settings: Settings, dry_run: bool) -> dict[str, Any]:
-    """Keep the newest `deploy.keep` generations besides the incumbent and everything that may follow a rollback.
+    """Keep the newest `deploy.keep` generations besides those that somebody needs.
 
-    A folder is never removed while the gateway has it loaded.
+    Needed are the incumbent and everything that may follow a rollback, what another base model had last, what is
+    pinned, what waits for approval, and what the gateway has loaded.
     """
     layout = settings.layout
-    incumbent = generations.incumbent(layout)
-    needed = {incumbent.id, _latest(settings)}
-    needed |= {str(entry["from"]) for entry in generations.ledger(layout) if entry["to"] == incumbent.id}
+    needed = {_latest(settings), *_rollback_targets(layout), *pins.pinned(layout)}
+    needed |= {lineage.last_current(layout, base) for base in lineage.bases(layout)}
+    needed |= {each.id for each in generations.all_complete(layout) if permission.is_awaited(each)}
     with suppress(UnavailableError):  # no gateway: nobody has anything loaded
         needed |= set(GatewayClient(settings, timeout=5).versions())
     others = [each for each in generations.all_complete(layout) if each.id not in needed]
@@ -36,6 +38,13 @@ def prune(settings: Settings, dry_run: bool) -> dict[str, Any]:
         for folder in folders:
             shutil.rmtree(folder)
     return {"removed": [folder.name for folder in folders], "kept": len(others) - len(old), "dry_run": dry_run}
+
+
+def _rollback_targets(layout: Layout) -> set[str]:
+    """The incumbent, and what was current before it in its own lineage."""
+    incumbent = generations.incumbent(layout)
+    before = lineage.history(layout, lineage.current_base(layout))
+    return {incumbent.id, *(str(swap["from"]) for swap in before if swap["to"] == incumbent.id)}
 
 
 def _latest(settings: Settings) -> str:

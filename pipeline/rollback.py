@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.backends.engines import switching
 from pipeline.backends.engines.interface import Fingerprint
 from pipeline.backends.gateway_client import GatewayClient
-from pipeline.lib import generations
+from pipeline.lib import generations, lineage
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
 from pipeline.lib.files import read_json
@@ -33,13 +33,16 @@ def rollback(settings: Settings, to: str | None, reason: str, run: str, dry_run:
     Raises:
         NothingToDo: the target is current already.
         UsageError: there is nothing to roll back to, or no such generation.
+        ConfigurationError: current or target belongs to another base model.
         BadRecordError: the target's files are damaged; nothing has changed.
     """
     layout = settings.layout
+    base = lineage.require_current_base(settings)
     failed = generations.incumbent(layout)
-    target = generations.read(layout, to) if to else _previous(layout, failed)
+    target = generations.read(layout, to or _previous(layout, failed, base))
     if target.id == failed.id:
         raise NothingToDo(f"{target.id} is current already")
+    lineage.require_same_base(target, base, settings)
     target.verify_files()
     if dry_run:
         return {"dry_run": True, "from": failed.id, "to": target.id, "to_sha256": target.sha256}
@@ -47,15 +50,11 @@ def rollback(settings: Settings, to: str | None, reason: str, run: str, dry_run:
     return switching.give_back(client, layout, target, reason, run, _fingerprint(failed, target), {})
 
 
-def _previous(layout: Layout, current: Generation) -> Generation:
-    """What was current before `current` was promoted, by the ledger; its parent when the ledger is gone."""
-    for entry in reversed(generations.ledger(layout)):
-        if entry["to"] == current.id and entry["from"] != current.id:
-            return generations.read(layout, str(entry["from"]))
-    parent = current.manifest.get("parent")
-    if parent is None:
+def _previous(layout: Layout, current: Generation, base: str) -> str:
+    found = lineage.previous(layout, current, base)
+    if found is None:
         raise UsageError("nothing to roll back to: the bare base model is serving", "see `nightschool status`")
-    return generations.read(layout, str(parent))
+    return found
 
 
 def _fingerprint(failed: Generation, target: Generation) -> Fingerprint | None:

@@ -15,8 +15,7 @@ from pipeline.backends.engines.embedded import EmbeddedEngine
 from pipeline.gateway.app import Gateway
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.traffic import Traffic
-from pipeline.lib import generations, jsonl
-from pipeline.lib.base_model import base_sha256
+from pipeline.lib import generations, jsonl, lineage
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
 from pipeline.lib.files import locked, write_json
@@ -38,12 +37,12 @@ def serve(settings: Settings) -> None:
 
     Raises:
         BusyError: the port, or this home, is taken by another gateway.
-        ConfigurationError: the base model is missing.
+        ConfigurationError: the base model is missing, or `loras/current` belongs to another.
     """
     layout = settings.layout
     with locked(layout.lock("serve"), "a gateway for this home"):
         door = _bind(settings)
-        base = base_sha256(settings.base_folder)
+        base = lineage.require_current_base(settings)
         engine = EmbeddedEngine(settings, _probe_pool(settings))
         incumbent = generations.incumbent(layout)
         if incumbent.id != generations.BASE:

@@ -15,8 +15,7 @@ from typing import Any
 
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.presets import Recipe, recipe
-from pipeline.lib import generations, jsonl
-from pipeline.lib.base_model import base_sha256
+from pipeline.lib import generations, jsonl, lineage
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
 from pipeline.lib.files import point, publish_folder, read_json, require_disk, sha256, write_bytes, write_json
@@ -38,7 +37,8 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
     Raises:
         NothingToDo: the dataset has been trained already.
         UsageError: there is no such dataset.
-        DiskError, ConfigurationError: too little disk; no base model.
+        DiskError: too little disk.
+        ConfigurationError: no base model, or `loras/current` belongs to another.
         NightschoolError: nothing that may be called trained came out.
     """
     layout = settings.layout
@@ -85,7 +85,7 @@ def _base(settings: Settings) -> dict[str, Any]:
     return {
         "model": settings.model.base,
         "revision": settings.model.revision,
-        "sha256": base_sha256(settings.base_folder),
+        "sha256": lineage.require_current_base(settings),
         "quantization": settings.model.quantization,
     }
 

@@ -33,8 +33,20 @@ def current_settings() -> "Settings":
 
 
 def run_stage(
-    name: str, run: str | None, as_json: bool, dry_run: bool, job: "Callable[[Settings, str], dict[str, Any]]"
+    name: str,
+    run: str | None,
+    as_json: bool,
+    dry_run: bool,
+    job: "Callable[[Settings, str], dict[str, Any]]",
+    words: "Callable[[dict[str, Any]], None] | None" = None,
 ) -> None:
+    """Run a stage and show its result, in `words` if there are any."""
+    show_result(stage_result(name, run, dry_run, job), as_json, words)
+
+
+def stage_result(
+    name: str, run: str | None, dry_run: bool, job: "Callable[[Settings, str], dict[str, Any]]"
+) -> dict[str, Any]:
     """Run a stage under its lock and record how it ended; a dry run leaves no trace.
 
     `run` is a run id, or says which run a stage goes on with when nothing names one: `dataset` (the latest built),
@@ -47,12 +59,11 @@ def run_stage(
     layout = settings.layout
     this_run = current_run(layout, run)
     if dry_run:
-        show_result(job(settings, this_run), as_json)
-        return
+        return job(settings, this_run)
     with locked(layout.lock(name.replace(" ", "-")), name), recorded(layout, this_run, name) as stage:
         result = job(settings, this_run)
         stage.outputs = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
-    show_result(result, as_json)
+    return result
 
 
 def show_result(result: dict[str, Any], as_json: bool, words: "Callable[[dict[str, Any]], None] | None" = None) -> None:

@@ -1,13 +1,29 @@
-"""The stages of a night, in their order, and rollback."""
+"""The stages of a night, in their order, a person's yes or no, and rollback."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from pipeline.commands.common import DryRun, Json, Run, moment, run_stage
+from pipeline.commands.common import (
+    DryRun,
+    Json,
+    Run,
+    current_settings,
+    moment,
+    run_stage,
+    show_result,
+    stage_result,
+)
 
 commands = typer.Typer()
+
+Candidate = Annotated[
+    str | None, typer.Option(help="The generation. Default: the newest that awaits approval, else loras/latest.")
+]
+By = Annotated[str | None, typer.Option(help="Who says so. Default: the login name.")]
+
+_SHOWN = 5  # answers side by side, before an approval
 
 
 @commands.command()
@@ -82,6 +98,48 @@ def deploy(
         dry_run,
         lambda settings, run: stage(settings, candidate, run, dry_run),
     )
+
+
+@commands.command()
+def approve(
+    candidate: Candidate = None,
+    by: By = None,
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Say yes to a candidate that passed, and deploy it; shows the verdict and some answers first."""
+    from pipeline.approve import approve as first
+    from pipeline.approve import evidence
+    from pipeline.commands.tables import show_evidence
+    from pipeline.deploy import deploy as second
+
+    seen = evidence(current_settings(), candidate, _SHOWN)
+    if not as_json:
+        show_evidence(seen)
+    chosen = str(seen["candidate"])
+    run = run or chosen
+    said = stage_result("approve", run, dry_run, lambda settings, _: first(settings, chosen, by, dry_run))
+    if not dry_run:
+        said["deployed"] = stage_result(
+            "deploy", run, dry_run, lambda settings, run: second(settings, chosen, run, dry_run)
+        )
+    show_result({**seen, **said} if as_json else said, as_json)
+
+
+@commands.command()
+def reject(
+    candidate: Candidate = None,
+    by: By = None,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "no reason given",
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Say no to a candidate: it is never deployed."""
+    from pipeline.approve import reject as stage
+
+    run_stage("reject", run, as_json, dry_run, lambda settings, _: stage(settings, candidate, by, reason, dry_run))
 
 
 @commands.command()

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from pipeline.commands.common import Json, Run, current_settings, run_stage, show_result
+from pipeline.commands.common import DryRun, Json, Run, current_settings, run_stage, show_result
 
 commands = typer.Typer()
 
@@ -26,6 +26,16 @@ def doctor(as_json: Json = False) -> None:
         run_stage("doctor", None, as_json, False, lambda settings, _: stage(settings))
     else:
         show_result(stage(current_settings()), as_json)
+
+
+@commands.command()
+def validate(run: Run = None, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Yesterday's model against today's, on questions that were answered badly."""
+    from pipeline.commands.tables import show_validation
+    from pipeline.validate import validate as stage
+
+    words = None if dry_run else show_validation
+    run_stage("validate", run, as_json, dry_run, lambda settings, _: stage(settings, dry_run), words)
 
 
 @commands.command()

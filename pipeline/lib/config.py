@@ -84,7 +84,7 @@ class Harvest(Section):
     top_p: float = Field(0.9, gt=0, le=1, description="only the likeliest tokens that together reach it are drawn")
     max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
     quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
-    concurrency: int = Field(32, ge=1, description="failures worked on at the same time")
+    concurrency: int = Field(80, ge=1, description="failures worked on at the same time")
     timeout: float = Field(300, gt=0, description="seconds to wait for the teacher")
 
 
@@ -172,6 +172,15 @@ class Deploy(Section):
         20, ge=1, description="outcomes that the watch needs; probes fill up what traffic does not bring"
     )
     keep: int = Field(5, ge=1, description="generations that clean-up leaves besides incumbent and rollback target")
+    approval: bool = Field(False, description="a person has to approve a candidate that passed before it serves")
+    approval_hours: float = Field(12, gt=0, description="hours after which an approval comes too late")
+
+
+class Validation(Section):
+    """Yesterday's model against today's, in the morning."""
+
+    hours: float = Field(48, gt=0, description="how far back it looks for questions that were answered badly")
+    questions: int = Field(200, ge=1, description="most questions, the newest first")
 
 
 class Notify(Section):
@@ -200,6 +209,7 @@ class Settings(BaseSettings):
     train: Train = Train()
     canary: Canary = Canary()
     deploy: Deploy = Deploy()
+    validation: Validation = Validation()
     notify: Notify = Notify()
     night: Night = Night()
 

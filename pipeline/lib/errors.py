@@ -11,6 +11,7 @@
         ├── NothingToDo           10
         ├── Refused               20
         ├── Inconclusive          21
+        ├── AwaitingApproval      21
         └── RolledBack            30
 
 Every error carries a message (what and where) and a hint (what to do). `pipeline.cli.main` catches the family once.
@@ -100,6 +101,12 @@ class Refused(Ending):
 
 class Inconclusive(Ending):
     """The evidence does not suffice; the incumbent stays."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+class AwaitingApproval(Ending):
+    """The candidate passed, and a person has to say yes; the incumbent stays until then."""
 
     exit_code = ExitCode.INCONCLUSIVE
 

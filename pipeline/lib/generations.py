@@ -6,7 +6,9 @@ loras/current             → the incumbent
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ VERDICT = "verdict.json"
 DEPLOYMENT = "deployment.json"
 ADAPTER_FILE = "adapter_model.safetensors"
 BASE = "base"
+PROMOTED = "promoted"  # the reason that the ledger gives for a promotion; other swaps have other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,12 @@ class Generation:
         """The hash of the adapter's tensors; none for the bare base."""
         files: dict[str, str] = self.manifest.get("sha256", {})
         return files.get(ADAPTER_FILE)
+
+    @property
+    def base_sha256(self) -> str | None:
+        """The hash of the base model that it was trained on; the bare base does not say which it is."""
+        recorded: str | None = self.manifest.get("base", {}).get("sha256")
+        return recorded
 
     @property
     def interaction_ids(self) -> set[str]:
@@ -96,12 +105,13 @@ def all_complete(layout: Layout) -> list[Generation]:
     return [Generation(path.parent, read_json(path)) for path in manifests if not path.parent.is_symlink()]
 
 
-def make_current(layout: Layout, generation: Generation, reason: str, run: str) -> None:
+def make_current(layout: Layout, generation: Generation, reason: str, run: str, base_sha256: str | None = None) -> None:
     """Swap `loras/current` in one step and write the ledger.
 
-    The ledger is written after the swap: the disk is the state, the ledger only its history.
+    The ledger is written after the swap: the disk is the state, the ledger only its history. `base_sha256` says which
+    base model is meant by the bare base; none: that of the generation before it.
     """
-    before = incumbent(layout).id
+    before = incumbent(layout)
     if generation.id == BASE and not (generation.folder / MANIFEST).is_file():
         write_json(generation.folder / MANIFEST, generation.manifest)
     point(layout.current, generation.id)
@@ -111,9 +121,10 @@ def make_current(layout: Layout, generation: Generation, reason: str, run: str) 
             {
                 "at": time.time(),
                 "run": run,
-                "from": before,
+                "from": before.id,
                 "to": generation.id,
                 "sha256": generation.sha256,
+                "base_sha256": generation.base_sha256 or base_sha256 or before.base_sha256,
                 "reason": reason,
             }
         ],
@@ -129,3 +140,24 @@ def verdict(generation: Generation) -> dict[str, Any] | None:
     """What the canary said about it, if it was asked."""
     path = generation.folder / VERDICT
     return read_json(path) if path.is_file() else None
+
+
+def summary(generation: Generation) -> dict[str, Any]:
+    """What people compare generations by; what is not known is none."""
+    manifest, said = generation.manifest, verdict(generation) or {}
+    overall: dict[str, Any] = next((check for check in said.get("checks", []) if check["name"] == "overall"), {})
+    held_out = said.get("suites", {}).get("holdout", {}).get("candidate", {})
+    created = None
+    with suppress(ValueError):  # the bare base
+        created = datetime.strptime(generation.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).isoformat()
+    return {
+        "id": generation.id,
+        "parent": manifest.get("parent"),
+        "base": manifest.get("base", {}).get("model"),
+        "base_sha256": generation.base_sha256,
+        "created": created,
+        "rows": manifest.get("dataset", {}).get("rows"),
+        "verdict": said.get("outcome"),
+        "difference": overall.get("value"),
+        "held_out": held_out.get("success"),
+    }

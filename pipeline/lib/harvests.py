@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.lib import jsonl
 from pipeline.lib.errors import BadRecordError
@@ -44,12 +45,13 @@ def rewrites(layout: Layout) -> Iterator[Rewrite]:
                 raise BadRecordError(f"{path} line {number}: {str(error).splitlines()[0]}", "mend that line") from error
 
 
+def unsolved(layout: Layout) -> Iterator[dict[str, Any]]:
+    """Every failure that a teacher could not fix, oldest file first."""
+    for path in sorted(layout.training_data.glob(f"harvest_*{_UNSOLVED}")):
+        yield from jsonl.read(path)
+
+
 def decided(layout: Layout, teacher: str) -> set[str]:
     """Interactions that have a rewrite, or that this very teacher could not fix, in any harvest."""
-    unsolved = {
-        str(record["interaction_id"])
-        for path in layout.training_data.glob(f"harvest_*{_UNSOLVED}")
-        for record in jsonl.read(path)
-        if record["teacher"] == teacher
-    }
-    return unsolved | {rewrite.interaction_id for rewrite in rewrites(layout)}
+    given_up = {str(record["interaction_id"]) for record in unsolved(layout) if record["teacher"] == teacher}
+    return given_up | {rewrite.interaction_id for rewrite in rewrites(layout)}

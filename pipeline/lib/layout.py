@@ -32,6 +32,11 @@ class Layout:
         return self.loras / "latest"
 
     @property
+    def pins(self) -> Path:
+        """Which generations stay, whatever happens."""
+        return self.loras / "pins.json"
+
+    @property
     def training_data(self) -> Path:
         """Harvests, and one folder a dataset."""
         return self.home / "training_data"
@@ -55,6 +60,11 @@ class Layout:
     def promotions(self) -> Path:
         """The ledger: one line a swap of `current`."""
         return self.logs / "promotions.jsonl"
+
+    @property
+    def validation(self) -> Path:
+        """One comparison of yesterday's model with today's a morning."""
+        return self.logs / "validation"
 
     @property
     def control_token(self) -> Path:

@@ -72,6 +72,26 @@ class Rewrite(Record):
     check: dict[str, Any] | None = None
 
 
+def failure_signal(interaction: Interaction) -> str | None:
+    """The strongest sign that an answer failed, or none.
+
+    What a person wrote comes before what a person clicked, that before what executing showed, and the model's own
+    doubt comes last.
+    """
+    feedback = interaction.feedback
+    if feedback and feedback.edited:
+        return "edited"
+    if feedback and feedback.thumb == -1:
+        return "thumbs_down"
+    if feedback and feedback.success is False:
+        return "check_failed"
+    if interaction.error:
+        return "error"
+    if interaction.success is False:
+        return "low_confidence" if interaction.confidence is not None else "failed"
+    return None
+
+
 def content_id(*parts: Any) -> str:
     """A short stable id for some content: 24 hexadecimal digits of its BLAKE2b hash."""
     return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()

@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
 from pipeline.backends.sources.own_log import OwnLog
-from pipeline.harvest import failure_signal, find_failures
+from pipeline.harvest import find_failures
 from pipeline.lib import jsonl
 from pipeline.lib.errors import BadRecordError
-from pipeline.lib.records import Feedback, Interaction
+from pipeline.lib.records import Feedback, Interaction, failure_signal
 
 AT = 1_763_600_000.0  # 2025-11-20 00:53 UTC
 DAY = 24 * 3600.0

@@ -26,7 +26,7 @@ def promote(
         EngineError: the proof failed; the caller has to return.
         UnavailableError: the engine went away; likewise.
     """
-    _swap(layout, target, "promoted", run)
+    swap(layout, target, generations.PROMOTED, run)
     client.activate(target.id)
     found = proofs.require(client, target.id, fingerprint, target.sha256)
     return {name: proof.to_json() for name, proof in found.items()}
@@ -57,7 +57,7 @@ def give_back(
     Returns: the summary; `proven` is false when the engine could not be asked or answered with something else.
     """
     failed = generations.incumbent(layout)
-    _swap(layout, target, reason, run)
+    swap(layout, target, f"rolled back: {reason}", run)
     summary: dict[str, Any] = {
         "at": time.time(),
         "run": run,
@@ -94,7 +94,7 @@ def _prove_return(client: GatewayClient, target: Generation, fingerprint: Finger
     return {"health": {"adapter": health["adapter"], "adapter_sha256": health["adapter_sha256"]}}
 
 
-def _swap(layout: Layout, target: Generation, reason: str, run: str) -> None:
-    """Two swaps never overlap."""
+def swap(layout: Layout, target: Generation, reason: str, run: str, base_sha256: str | None = None) -> None:
+    """Move `loras/current`; two swaps never overlap."""
     with locked(layout.lock("swap"), "another swap of loras/current"):
-        generations.make_current(layout, target, reason, run)
+        generations.make_current(layout, target, reason, run, base_sha256)

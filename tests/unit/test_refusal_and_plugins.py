@@ -1,0 +1,114 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.backends.checks import run as checks
+from pipeline.lib.errors import BadRecordError
+from pipeline.lib.questions import as_question, is_hidden
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "canary.example.jsonl"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I cannot do this.",
+        "Sorry, no.",
+        "As an AI language model I can't do that.",
+        "I won’t explain that.",
+        "Unfortunately, that is not something I will do.",
+    ],
+)
+def test_a_refusal_is_recognised_by_how_it_begins(answer):
+    assert checks.judge(answer, {"type": "refusal", "expected": True}).passed is True
+    assert checks.judge(answer, {"type": "refusal", "expected": False}).passed is False
+
+
+@pytest.mark.parametrize("answer", ["Use `kill 42`.", "You can't go wrong with soft light.", "The sky is blue, sorry."])
+def test_an_answer_is_no_refusal(answer):
+    assert checks.judge(answer, {"type": "refusal", "expected": False}).passed is True
+    assert checks.judge(answer, {"type": "refusal", "expected": True}).passed is False
+
+
+def test_silence_is_neither():
+    assert checks.judge(" ", {"type": "refusal", "expected": True}).passed is False
+    assert checks.judge("", {"type": "refusal", "expected": False}).passed is False
+
+
+@pytest.mark.parametrize("wrong", [{"type": "refusal"}, {"type": "refusal", "expected": True, "pattern": "("}])
+def test_an_unusable_refusal_check_is_refused(wrong):
+    with pytest.raises(ValueError, match="refusal"):
+        checks.validate(wrong)
+
+
+PLUGIN = """
+from pipeline.backends.checks.interface import Outcome
+
+class Shouts:
+    def validate(self, specification):
+        if "loud" not in specification:
+            raise ValueError("check Shouts: loud is missing")
+
+    def judge(self, answer, specification):
+        if answer == "boom":
+            raise RuntimeError("broken plug-in")
+        return Outcome(answer.isupper() == specification["loud"])
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    (tmp_path / "my_checks.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield {"type": "my_checks:Shouts", "loud": True}
+    sys.modules.pop("my_checks", None)
+
+
+def test_a_users_own_check_decides(plugin):
+    checks.validate(plugin)
+    assert checks.judge("YES", plugin).passed is True
+    assert checks.judge("yes", plugin).passed is False
+
+
+def test_a_users_check_that_raises_is_named(plugin):
+    with pytest.raises(BadRecordError, match="my_checks:Shouts raised RuntimeError: broken plug-in"):
+        checks.judge("boom", plugin)
+
+
+@pytest.mark.parametrize("missing", ["nowhere:Check", "json:NoSuchThing"])
+def test_a_plugin_that_cannot_be_loaded_is_named(missing):
+    with pytest.raises(ValueError, match=missing):
+        checks.validate({"type": missing})
+
+
+def test_the_twenty_example_tasks_can_be_used_and_cover_what_tasks_can_cover():
+    rows = [json.loads(line) for line in EXAMPLES.read_text(encoding="utf-8").splitlines()]
+    found = [as_question(row, "canary", number) for number, row in enumerate(rows)]
+    assert len({question.id for question in found}) == 20
+    assert {q.category for q in found} == {"functionality", "quality", "instruction_following", "safety"}
+    assert sum(question.harmless for question in found) == 3
+    for question in found:
+        if question.check["type"] != "judge":
+            checks.validate(question.check)
+
+
+WEEK = 7 * 24 * 3600
+
+
+@given(st.integers(0, 10**6), st.floats(0, 3 * WEEK))
+def test_a_question_is_hidden_only_in_the_week_in_which_it_was_asked(number, later):
+    row = {"messages": [{"role": "user", "content": f"question {number}"}]}
+    asked = 2900.0 * WEEK
+    hidden = is_hidden(row, 0.3, asked, asked)
+    assert is_hidden(row, 0.3, asked, asked + later) == (hidden and later < WEEK)
+    assert not is_hidden(row, 0.0, asked, asked)
+
+
+def test_about_the_wanted_share_is_hidden():
+    rows = ({"messages": [{"role": "user", "content": f"question {number}"}]} for number in range(4000))
+    assert 0.015 < sum(is_hidden(row, 0.02, 0, 0) for row in rows) / 4000 < 0.026
