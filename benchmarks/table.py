@@ -25,6 +25,15 @@ class Row:
     holds: bool | None
 
 
+def as_table(rows: list[Row]) -> str:
+    """Markdown."""
+    lines = ["| measure | bar | measured | holds |", "|---|---|---|---|"]
+    for row in rows:
+        holds = "–" if row.holds is None else "yes" if row.holds else "NO"
+        lines.append(f"| {row.measure} | {row.bar} | {row.measured} | {holds} |")
+    return "\n".join(lines)
+
+
 def finish(name: str, rows: list[Row], details: dict[str, Any], as_json: bool, keep: bool) -> None:
     """Print the table, keep a full run's result, and leave with 1 when a bar is missed."""
     facts = {
@@ -39,9 +48,6 @@ def finish(name: str, rows: list[Row], details: dict[str, Any], as_json: bool, k
     if as_json:
         print(json.dumps(facts, indent=2))
     else:
-        print("| measure | bar | measured | holds |\n|---|---|---|---|")
-        for row in rows:
-            holds = "–" if row.holds is None else "yes" if row.holds else "NO"
-            print(f"| {row.measure} | {row.bar} | {row.measured} | {holds} |")
+        print(as_table(rows))
         print(f"\n{facts['machine']}; " + ", ".join(f"{key} {value}" for key, value in facts["versions"].items()))
     sys.exit(1 if any(row.holds is False for row in rows) else 0)

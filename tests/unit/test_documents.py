@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import publish
 from pipeline.lib.config import example
 from pipeline.lib.errors import ExitCode
 
@@ -34,3 +35,9 @@ def test_readme_names_only_commands_that_exist() -> None:
 def test_shell_scripts_parse() -> None:
     for script in sorted((REPOSITORY / "cron").glob("*.sh")):
         subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_tables_in_documents_are_those_of_the_kept_results() -> None:
+    for name in publish.DOCUMENTS:
+        text = (REPOSITORY / name).read_text(encoding="utf-8")
+        assert publish.filled(text) == text, f"`python -m benchmarks.publish` brings {name} up to date"
