@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.lib.config import Train
 
+_LEAST_EPOCHS = 3.0
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -13,6 +14,7 @@ class Recipe:
     """How an adapter is trained.
 
     `warmup_steps` below 1 is a share of all steps. `continues`: from the current adapter instead of from the base.
+    `row_visits`: where all epochs would show more rows than this, there are fewer epochs, but at least `_LEAST_EPOCHS`.
     """
 
     rank: int
@@ -27,6 +29,13 @@ class Recipe:
     max_length: int = 2048
     weight_decay: float = 0.0
     continues: bool = False
+    row_visits: int | None = None
+
+    def epochs_for(self, rows: int) -> float:
+        """Passes over so many rows."""
+        if self.row_visits is None:
+            return self.epochs
+        return min(self.epochs, max(_LEAST_EPOCHS, self.row_visits / rows))
 
 
 PRESETS = {
@@ -42,6 +51,7 @@ PRESETS = {
         gradient_accumulation=1,
         warmup_steps=0.1,
         weight_decay=0.1,
+        row_visits=6400,
     ),
     "council": Recipe(
         rank=16,
@@ -76,4 +86,6 @@ def recipe(settings: Train) -> Recipe:
         for name in ("rank", "alpha", "learning_rate", "epochs", "batch_size", "gradient_accumulation")
         if (value := getattr(settings, name)) is not None
     }
+    if settings.epochs is not None:
+        overrides["row_visits"] = None  # who asks for a number of epochs gets it
     return replace(chosen, **overrides)

@@ -124,7 +124,7 @@ def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[dict[str, Any]]) -
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.scheduler,
         warmup_steps=recipe.warmup_steps,
-        num_train_epochs=recipe.epochs,
+        num_train_epochs=recipe.epochs_for(len(rows)),
         weight_decay=recipe.weight_decay,
         max_length=recipe.max_length,
         completion_only_loss=True,
