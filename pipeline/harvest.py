@@ -232,7 +232,8 @@ def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teach
 def _manifest(
     files: HarvestFiles, since: float, until: float, signals: dict[str, int], teacher: str, worked_on: int
 ) -> dict[str, Any]:
-    rewrites = sum(1 for _ in jsonl.read(files.rewrites))
+    solved = {str(row["interaction_id"]) for row in jsonl.read(files.rewrites)}
+    unsolved = {str(row["interaction_id"]) for row in jsonl.read(files.unsolved)} - solved
     return {
         "since": since,
         "until": until,
@@ -240,7 +241,7 @@ def _manifest(
         "failures": sum(signals.values()),
         "signals": signals,
         "worked_on": worked_on,
-        "rewrites": rewrites,
-        "unsolved": sum(1 for _ in jsonl.read(files.unsolved)),
-        "sha256": sha256(files.rewrites) if rewrites else None,
+        "rewrites": len(solved),
+        "unsolved": len(unsolved),
+        "sha256": sha256(files.rewrites) if solved else None,
     }

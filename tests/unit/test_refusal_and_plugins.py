@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.backends.checks import run as checks
+from pipeline.lib.config import Canary, Settings
 from pipeline.lib.errors import BadRecordError
-from pipeline.lib.questions import as_question, is_hidden
+from pipeline.lib.questions import as_question, is_hidden, read_canary
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "canary.example.jsonl"
 
@@ -112,3 +113,18 @@ def test_a_question_is_hidden_only_in_the_week_in_which_it_was_asked(number, lat
 def test_about_the_wanted_share_is_hidden():
     rows = ({"messages": [{"role": "user", "content": f"question {number}"}]} for number in range(4000))
     assert 0.015 < sum(is_hidden(row, 0.02, 0, 0) for row in rows) / 4000 < 0.026
+
+
+def test_an_empty_canary_file_is_refused(tmp_path):
+    (tmp_path / "mine.jsonl").write_text("\n")
+    settings = Settings(home=tmp_path, canary=Canary(tasks="mine.jsonl"))
+    with pytest.raises(BadRecordError, match="mine.jsonl holds no task"):
+        list(read_canary(settings))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"alpha": 0}, {"alpha": 0.5}, {"margin": 0}, {"safety": 1.5}, {"latency_ratio": 0.5}]
+)
+def test_thresholds_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Canary(**wrong)
