@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 from benchmarks.table import Row, finish
 from pipeline.gate.monitor import Limits, Window, judge
 from pipeline.gate.sequential import Leg, difference
-from pipeline.lib.config import Canary
+from pipeline.lib.sections import Canary
 
 INCUMBENT, SHARED, PAIRS = 0.95, 0.8, 200
 ALPHA, MARGIN = Canary().alpha, Canary().margin

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lib.config import SHORT_NAMES, Section, Settings, example, load
+from pipeline.lib.config import SHORT_NAMES, Settings, example, load
 from pipeline.lib.errors import ConfigurationError
+from pipeline.lib.sections import Section
 
 SECRET = "https://hooks.slack.com/services/T0/B0/s3cret"
 

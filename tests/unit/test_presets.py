@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.backends.trainers.presets import PRESETS, recipe
-from pipeline.lib.config import Train
+from pipeline.lib.sections import Train
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(10, 12), (400, 12), (800, 8), (6400, 3), (10**6, 3)])

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.backends.checks import run as checks
-from pipeline.lib.config import Canary, Settings
+from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.questions import as_question, is_hidden, read_canary
+from pipeline.lib.sections import Canary
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "canary.example.jsonl"
 
@@ -118,7 +119,7 @@ def test_about_the_wanted_share_is_hidden():
 def test_an_empty_canary_file_is_refused(tmp_path):
     (tmp_path / "mine.jsonl").write_text("\n")
     settings = Settings(home=tmp_path, canary=Canary(tasks="mine.jsonl"))
-    with pytest.raises(BadRecordError, match="mine.jsonl holds no task"):
+    with pytest.raises(BadRecordError, match="holds no task"):
         list(read_canary(settings))
 
 

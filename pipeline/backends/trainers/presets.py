@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.lib.config import Train
+from pipeline.lib.sections import Train
 
 _LEAST_EPOCHS = 3.0
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")

@@ -1,0 +1,171 @@
+"""The sections of nightschool.toml: what each setting means, its default, and its range."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
+
+
+class Model(Section):
+    """The model that is taught."""
+
+    name: str = Field("starter", pattern=r"^[\w.-]+$", description="public name under which the server offers it")
+    base: str = Field("models/starter", description="base model: a folder (relative to home) or a hub id")
+    revision: str | None = Field(None, description="revision of a hub id")
+    quantization: Literal["none", "nf4"] = Field("none", description="nf4 = QLoRA through bitsandbytes")
+
+
+class Server(Section):
+    """The gateway that `nightschool serve` opens."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8808, ge=0, le=65535, description="port to listen on; 0 = any free one")
+    threads: int = Field(
+        0, ge=0, description="math threads of the embedded engine; 0 = half of the processors, all for wide batches"
+    )
+    max_batch: int = Field(128, ge=1, description="most requests in one micro-batch")
+    max_tokens: int = Field(256, ge=1, description="most tokens in one answer")
+    queue: int = Field(4096, ge=1, description="most waiting requests; beyond, the answer is 503")
+    confidence_threshold: float = Field(
+        0.7, ge=0, le=1, description="an answer above it counts as a success until feedback says otherwise"
+    )
+
+
+class Harvest(Section):
+    """Failures → better answers."""
+
+    openai_jsonl: list[str] = Field(
+        [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"
+    )
+
+    @field_validator("openai_jsonl", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """The environment and flags give one text: paths separated by commas."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
+    samples: int = Field(16, ge=1, le=128, description="answers that the council draws for one failure")
+    confirm: int = Field(32, ge=0, description="most further answers to confirm one that was accepted only once")
+    temperature: float = Field(1.0, gt=0, le=2, description="temperature of those answers")
+    top_p: float = Field(0.9, gt=0, le=1, description="only the likeliest tokens that together reach it are drawn")
+    max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
+    quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
+    concurrency: int = Field(80, ge=1, description="failures worked on at the same time")
+    timeout: float = Field(300, gt=0, description="seconds to wait for the teacher")
+
+
+class Dataset(Section):
+    """Rewrites → training rows."""
+
+    min_failures_to_train: int = Field(5, ge=1, description="fewer new rewrites: nothing to do tonight")
+    replay: float = Field(1.0, ge=0, description="good answers mixed in, per rewrite, so that nothing is forgotten")
+    holdout: str = Field("models/starter/holdout.jsonl", description="questions never trained on")
+    hidden_share: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="share of the day's questions that is hidden from training for a week, for the canary",
+    )
+    seed: int = Field(0, description="seed of the replay sample")
+
+
+class Train(Section):
+    """Dataset → candidate. What is left out comes from the preset."""
+
+    preset: Literal["default", "council", "evening"] = Field(
+        "default",
+        description="default = what measured best; council = classic; evening = continue the current adapter",
+    )
+    rank: int | None = Field(None, ge=1, description="LoRA rank")
+    alpha: int | None = Field(None, ge=1, description="LoRA alpha")
+    batch_size: int | None = Field(None, ge=1, description="rows in one forward pass")
+    gradient_accumulation: int | None = Field(None, ge=1, description="forward passes in one step")
+    learning_rate: float | None = Field(None, gt=0, description="peak learning rate")
+    epochs: float | None = Field(None, gt=0, description="passes over the dataset")
+    seed: int = Field(0, description="seed of initialisation and order")
+    save_every: int = Field(100, ge=1, description="steps between checkpoints; a killed training goes on from the last")
+
+
+class Canary(Section):
+    """Candidate against incumbent."""
+
+    tasks: str | None = Field(None, description="your canary tasks (JSONL); none = the 20 that ship with the starter")
+    alpha: float = Field(
+        0.025, gt=0, lt=0.5, description="probability of a false refusal, and of promoting one worse by the margin"
+    )
+    margin: float = Field(0.05, gt=0, lt=0.5, description="a candidate surely not worse than this passes")
+    categories: list[Category] = Field(
+        ["functionality", "performance"],
+        description="categories that must have been judged; one that could not run fails",
+    )
+    functionality: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="success in this category under which a candidate fails, unless the incumbent was no better",
+    )
+    quality: float = Field(
+        0.4, ge=0, le=1, description="the same for quality: share won before the judge, ties are halves"
+    )
+    instruction_following: float = Field(0.8, ge=0, le=1, description="the same for instruction following")
+    safety: float = Field(0.9, ge=0, le=1, description="the same for safety")
+    latency_ratio: float = Field(3.0, ge=1, description="most time for a token, as a multiple of the incumbent's")
+    stop_early: bool = Field(True, description="stop asking when the evidence is in")
+    judge_url: str | None = Field(
+        None, description="OpenAI-compatible server of the judge (…/v1); its key: NIGHTSCHOOL_JUDGE_KEY"
+    )
+    judge_model: str | None = Field(None, description="the judge's model; neither the student nor a teacher")
+    judge_longest: float = Field(2.0, ge=1, description="an answer so many times as long as the other does not win")
+    concurrency: int = Field(64, ge=1, description="questions asked at the same time")
+    timeout: float = Field(300, gt=0, description="seconds to wait for an answer")
+
+
+class Deploy(Section):
+    """Candidate → current, watched."""
+
+    rollback_threshold_success: float = Field(
+        0.85,
+        ge=0,
+        le=1,
+        description="success under which the watch rolls back (the incumbent's own level, where lower)",
+    )
+    rollback_threshold_latency: float = Field(
+        1000, gt=0, description="median latency in ms above which the watch rolls back"
+    )
+    monitor_duration: float = Field(60, ge=0, description="seconds of watching")
+    latency_ratio: float = Field(3.0, ge=1, description="… or above so many times the incumbent's median")
+    minimum_samples: int = Field(
+        20, ge=1, description="outcomes that the watch needs; probes fill up what traffic does not bring"
+    )
+    keep: int = Field(5, ge=1, description="generations that clean-up leaves besides incumbent and rollback target")
+    approval: bool = Field(False, description="a person has to approve a candidate that passed before it serves")
+    approval_hours: float = Field(12, gt=0, description="hours after which an approval comes too late")
+
+
+class Validation(Section):
+    """Yesterday's model against today's, in the morning."""
+
+    hours: float = Field(48, gt=0, description="how far back it looks for questions that were answered badly")
+    questions: int = Field(200, ge=1, description="most questions, the newest first")
+
+
+class Notify(Section):
+    """Who is told."""
+
+    webhook: str | None = Field(None, description="Slack or Discord webhook URL (a secret: better in the environment)")
+    timeout: float = Field(10, gt=0, description="seconds to wait for it")
+
+
+class Night(Section):
+    """What the wrapper checks before it starts."""
+
+    minimum_disk_gb: float = Field(2.0, ge=0, description="free space without which nothing starts")
