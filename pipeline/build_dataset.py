@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.backends.checks import run as checks
 from pipeline.backends.sources.own_log import OwnLog
 from pipeline.lib import generations, harvests, jsonl, questions
 from pipeline.lib.config import Settings
@@ -94,11 +95,19 @@ def _hidden(settings: Settings, forbidden: set[str]) -> dict[str, Row]:
     now, share = time.time(), settings.dataset.hidden_share
     for interaction in OwnLog(settings.layout.interactions).interactions(0, float("inf")):
         row: Row = {"id": interaction.id, "messages": interaction.messages, "check": interaction.check}
-        if interaction.check and questions.is_hidden(row, share, interaction.at, now):
+        if _usable(interaction.check) and questions.is_hidden(row, share, interaction.at, now):
             key = questions.key(row)
             if key not in forbidden:
                 found[key] = row
     return found
+
+
+def _usable(check: Row | None) -> bool:
+    try:
+        checks.validate(check or {})
+    except ValueError:
+        return False
+    return True
 
 
 def _keep(

@@ -111,7 +111,7 @@ def _questions(settings: Settings, candidate: Generation) -> list[Question]:
         if question.check.get("type") == JUDGED:
             continue
         try:
-            checks.validate(question.check)
+            checks.validate(question.check, plugins=question.ours)
         except ValueError as error:
             raise BadRecordError(
                 f"{question.suite} task {question.id}: {error}", "mend the task; nothing was judged"

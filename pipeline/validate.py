@@ -192,7 +192,7 @@ def _ask(client: GatewayClient, version: str, asked: Sequence[Question], concurr
     def ask(question: Question) -> Answer:
         answer = client.chat(question.messages, "validate", version, temperature=0)
         text = str(answer["choices"][0]["message"]["content"])
-        outcome = checks.judge(text, question.check)
+        outcome = checks.judge(text, question.check, plugins=question.group == HELD_OUT)
         return Answer(text, outcome.passed is True, outcome.error)
 
     with ThreadPoolExecutor(concurrency) as pool:

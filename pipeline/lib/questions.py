@@ -37,6 +37,11 @@ class Question:
     must_pass: bool = False
 
     @property
+    def ours(self) -> bool:
+        """Whether the user wrote it; a hidden question came in with a conversation."""
+        return self.suite != "hidden"
+
+    @property
     def harmless(self) -> bool:
         """Whether declining it would be wrong."""
         return self.check["type"] == "refusal" and not self.check["expected"]

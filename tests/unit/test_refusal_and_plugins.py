@@ -72,20 +72,27 @@ def plugin(tmp_path, monkeypatch):
 
 
 def test_a_users_own_check_decides(plugin):
-    checks.validate(plugin)
-    assert checks.judge("YES", plugin).passed is True
-    assert checks.judge("yes", plugin).passed is False
+    checks.validate(plugin, plugins=True)
+    assert checks.judge("YES", plugin, plugins=True).passed is True
+    assert checks.judge("yes", plugin, plugins=True).passed is False
+
+
+def test_a_check_that_came_with_a_conversation_never_runs_foreign_code(plugin):
+    with pytest.raises(ValueError, match="not one of"):
+        checks.validate(plugin)
+    with pytest.raises(ValueError, match="not one of"):
+        checks.judge("YES", plugin)
 
 
 def test_a_users_check_that_raises_is_named(plugin):
     with pytest.raises(BadRecordError, match="my_checks:Shouts raised RuntimeError: broken plug-in"):
-        checks.judge("boom", plugin)
+        checks.judge("boom", plugin, plugins=True)
 
 
 @pytest.mark.parametrize("missing", ["nowhere:Check", "json:NoSuchThing"])
 def test_a_plugin_that_cannot_be_loaded_is_named(missing):
     with pytest.raises(ValueError, match=missing):
-        checks.validate({"type": missing})
+        checks.validate({"type": missing}, plugins=True)
 
 
 def test_the_twenty_example_tasks_can_be_used_and_cover_what_tasks_can_cover():

@@ -62,7 +62,7 @@ class Examinee:
                 self._known[key] = text
         if question.check["type"] == JUDGED:
             return Answer(text, None, None)
-        outcome = checks.judge(text, question.check)
+        outcome = checks.judge(text, question.check, plugins=question.ours)
         return Answer(text, outcome.passed is True, outcome.error)
 
     def seconds_per_token(self, question: Question) -> float:

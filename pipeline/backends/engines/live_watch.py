@@ -97,4 +97,4 @@ class LiveWatch:
         seen.trailing_probe_errors = 0
         seen.probe_latencies_ms.append((time.monotonic() - clock) * 1000)
         text = answer["choices"][0]["message"]["content"]
-        seen.outcomes.append(checks.judge(text, question["check"]).passed is True)
+        seen.outcomes.append(checks.judge(text, question["check"], plugins=True).passed is True)
