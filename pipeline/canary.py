@@ -25,7 +25,6 @@ from pipeline.backends.judges.openai_judge import OpenAiJudge
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.verdict import CATEGORIES, Examination, Rules, Trial
 from pipeline.lib import generations, jsonl, lineage, questions
-from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, ConfigurationError, Inconclusive, NightschoolError, Refused
 from pipeline.lib.files import write_json
@@ -69,8 +68,8 @@ def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[
     plan = {"candidate": candidate.id, "incumbent": incumbent.id, "questions": len(asked)}
     if dry_run:
         return {"dry_run": True, **plan}
-    lineage.require_current_base(settings)
-    base = _require_same_base(candidate, settings)
+    base = lineage.require_current_base(settings)
+    lineage.require_same_base(candidate, base, settings)
 
     client = GatewayClient(settings, settings.canary.timeout)
     client.health()
@@ -133,17 +132,6 @@ def _judge(settings: Settings, asked: Sequence[Question]) -> Judge | None:
             "canary.judge_model must name a model other than the one that is judged", "a model likes its own words"
         )
     return OpenAiJudge(canary.judge_url, canary.judge_model, canary.timeout)
-
-
-def _require_same_base(candidate: Generation, settings: Settings) -> str:
-    """Recorded facts beat configuration: an adapter belongs to the base that it was trained on. Returns its hash."""
-    base = base_sha256(settings.base_folder)
-    if candidate.manifest.get("base", {}).get("sha256") != base:
-        raise ConfigurationError(
-            f"candidate {candidate.id} was trained on another base model than {settings.model.base}",
-            "set model.base back, or train again",
-        )
-    return base
 
 
 def _rules(settings: Settings, asked: Sequence[Question], compare_with_day_zero: bool) -> Rules:
