@@ -44,6 +44,13 @@ class Trial:
         """Candidate minus incumbent, in [-1, 1]."""
         return self.preference if self.category == "quality" else difference(self.candidate, self.incumbent)
 
+    @property
+    def satisfied(self) -> bool:
+        """Whether the candidate did what a must-pass task wants: it was right, or the judges did not like it less."""
+        if self.category == "quality":
+            return self.preference is not None and self.preference >= 0
+        return bool(self.candidate)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -71,7 +78,7 @@ class Examination:
         self.legs["overall"] = Leg("overall", rules.alpha, rules.margin, needed=True)
         if rules.compare_with_day_zero:
             self.legs["day 0"] = Leg("day 0", rules.alpha, rules.margin, needed=True)
-        harm_only = ["forgetting", "over-refusal", "speed", *rules.groups]
+        harm_only = ["forgetting", "over-refusal", "speed", *(_leg_of(group) for group in rules.groups)]
         for name in harm_only:
             tolerance = rules.margin if name == "forgetting" else 0.0
             self.legs[name] = Leg(name, rules.alpha / len(harm_only), rules.margin, tolerance=tolerance)
@@ -92,7 +99,7 @@ class Examination:
             yield "speed", 1.0 if ours <= self.rules.latency_ratio * theirs else -1.0
             return
         yield "overall", trial.difference
-        yield trial.group, trial.difference
+        yield _leg_of(trial.group), trial.difference
         if "day 0" in self.legs:
             yield "day 0", difference(trial.candidate, trial.day_zero)
             if trial.incumbent and trial.day_zero:
@@ -111,7 +118,7 @@ class Examination:
     @property
     def missed(self) -> list[str]:
         """The must-pass tasks that the candidate got wrong, or did not answer."""
-        return [trial.id for trial in self.trials if trial.must_pass and not trial.candidate]
+        return [trial.id for trial in self.trials if trial.must_pass and not trial.satisfied]
 
     def conclude(self) -> tuple[dict[str, Any], Outcome, str]:
         """The fields of the verdict, its outcome, and the reason in words."""
@@ -187,6 +194,11 @@ class Examination:
             return f"{counts}, difference {overall.mean:+.1%} [{low:+.1%}, {high:+.1%}]"
         waiting = ", ".join(name for name, leg in self.legs.items() if leg.needed and leg.outcome != "pass")
         return f"{counts}: too little evidence either way [{low:+.1%}, {high:+.1%}] ({waiting})"
+
+
+def _leg_of(group: str) -> str:
+    """A group's leg; no user's name for a group can be that of another leg."""
+    return f"group {group}"
 
 
 def _words(leg: Leg) -> str:

@@ -60,7 +60,7 @@ def test_a_group_that_collapses_fails_though_the_whole_is_better():
     trials = [*many(80, incumbent=False), *many(200), *many(20, candidate=False, group="hard")]
     _, outcome, reason = examined(trials).conclude()
     assert outcome == "fail"
-    assert "on hard: 0 won, 20 lost" in reason
+    assert "on group hard: 0 won, 20 lost" in reason
 
 
 def test_a_missed_must_pass_task_fails_at_once():
@@ -88,10 +88,10 @@ def test_without_evidence_against_day_zero_the_outcome_is_inconclusive():
 
 
 def test_forgetting_what_both_knew_fails_though_other_things_were_learned():
-    rules = replace(RULES, compare_with_day_zero=True, groups=())
-    learned = many(90, incumbent=False, day_zero=False, group="overall")
-    known = many(150, day_zero=True, group="overall")
-    forgotten = many(60, candidate=False, day_zero=True, group="overall")
+    rules = replace(RULES, compare_with_day_zero=True)
+    learned = many(90, incumbent=False, day_zero=False, group="easy")
+    known = many(150, day_zero=True, group="easy")
+    forgotten = many(60, candidate=False, day_zero=True, group="easy")
     _, outcome, reason = examined([*learned, *known, *forgotten], rules).conclude()
     assert outcome == "fail"
     assert "forgetting" in reason
@@ -150,3 +150,11 @@ def test_performance_that_was_required_but_not_measured_fails():
     _, outcome, reason = examined(many(300), replace(RULES, required=("performance",))).conclude()
     assert outcome == "fail"
     assert "performance could not run" in reason
+
+
+def test_a_must_pass_task_before_judges_is_missed_when_they_like_it_less_or_say_nothing():
+    judged = many(1, candidate=None, incumbent=None, category="quality", must_pass=True)[0]
+    tie = [replace(judged, preference=0.0)] * 3
+    assert examined([*many(300), *tie]).conclude()[1] == "pass"
+    for preference in (-1.0, None):
+        assert examined([*many(300), *tie, replace(judged, preference=preference)]).conclude()[1] == "fail"
