@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one pair, fewer rows")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    pairs, count, epochs = (1, 200, 2) if options.quick else (5, 480, 6)
+    pairs, count, epochs = (1, 200, 2) if options.quick else (3, 480, 6)
     data, unseen = rows("training", count), rows("unseen", 200)
     ratios, speeds, losses = [], [], []
     for _ in range(pairs):
