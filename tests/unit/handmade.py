@@ -17,7 +17,7 @@ FIRST, SECOND, THIRD = (f"202611{day}T020000Z" for day in (18, 19, 20))
 
 def make_settings(home: Path, **sections: Any) -> Settings:
     """An installation with a base model and without a gateway."""
-    settings = Settings(home=home, server={"port": 0}, **sections)  # type: ignore[arg-type]
+    settings = Settings(home=home, server={"port": 0}, **sections)
     make_base(settings, b"starter")
     settings.layout.loras.mkdir(exist_ok=True)
     return settings

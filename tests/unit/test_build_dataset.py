@@ -69,7 +69,7 @@ def settings(tmp_path: Path) -> Settings:
     jsonl.write(tmp_path / "models" / "starter" / "holdout.jsonl", holdout)
     # What these tests count with, whatever the defaults are.
     chosen = {"min_failures_to_train": 5, "replay": 0.5}
-    return Settings(home=tmp_path, dataset=chosen, harvest={"quality_threshold": 0.7})  # type: ignore[arg-type]
+    return Settings(home=tmp_path, dataset=chosen, harvest={"quality_threshold": 0.7})
 
 
 def table(settings: Settings, name: str) -> list[dict[str, Any]]:

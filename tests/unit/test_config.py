@@ -162,4 +162,4 @@ def test_the_example_lists_every_setting_and_is_the_defaults_when_uncommented(tm
 
 def test_settings_do_not_change_after_loading(tmp_path: Path):
     with pytest.raises(ValueError, match="frozen"):
-        load(tmp_path).train.rank = 3  # type: ignore[misc]
+        load(tmp_path).train.rank = 3

@@ -18,7 +18,7 @@ def settings(tmp_path: Path) -> Settings:
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
-    settings = Settings(home=tmp_path, server={"port": port}, deploy={"keep": 2})  # type: ignore[arg-type]
+    settings = Settings(home=tmp_path, server={"port": port}, deploy={"keep": 2})
     for identity in IDS:
         write_json(settings.layout.generation(identity) / generations.MANIFEST, {"id": identity, "sha256": {}})
     return settings

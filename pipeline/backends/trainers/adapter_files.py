@@ -39,11 +39,11 @@ def check(folder: Path) -> None:
 
 def _read(path: Path) -> "dict[str, numpy.ndarray]":
     """The tensors as arrays; bfloat16, which numpy does not know, by way of torch and float32."""
-    from safetensors import safe_open
+    from safetensors.numpy import load_file
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        return dict(load_file(path))
     except TypeError:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
+        from safetensors.torch import load_file as load_with_torch
+
+        return {name: tensor.float().numpy() for name, tensor in load_with_torch(path).items()}
