@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.backends.checks import run as checks
+from pipeline.backends.checks import standard_benchmark
 from pipeline.backends.engines.exam import Answer, Examinee
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
@@ -88,7 +89,11 @@ def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[
 
     day_zero = None if incumbent.id == BASE else examinee(generations.bare_base(layout))
     hall = Hall(examinee(candidate), examinee(incumbent), day_zero, judge)
-    examination = Examination(_rules(settings, asked, day_zero is not None))
+    benchmarks = _standard_benchmarks(hall, settings)
+    groups = {question.group for question in asked} | {trial.group for trial in benchmarks}
+    examination = Examination(_rules(settings, groups, day_zero is not None))
+    for trial in benchmarks:
+        examination.add([trial])
     rows = _examine(hall, examination, asked, settings)
     jsonl.write(candidate.folder / "canary.jsonl", rows)
     verdict, outcome, reason = examination.conclude()
@@ -134,7 +139,7 @@ def _judge(settings: Settings, asked: Sequence[Question]) -> Judge | None:
     return OpenAiJudge(canary.judge_url, canary.judge_model, canary.timeout)
 
 
-def _rules(settings: Settings, asked: Sequence[Question], compare_with_day_zero: bool) -> Rules:
+def _rules(settings: Settings, groups: set[str], compare_with_day_zero: bool) -> Rules:
     canary = settings.canary
     return Rules(
         canary.alpha,
@@ -142,7 +147,7 @@ def _rules(settings: Settings, asked: Sequence[Question], compare_with_day_zero:
         tuple(canary.categories),
         {name: float(getattr(canary, name)) for name in CATEGORIES if name != "performance"},
         canary.latency_ratio,
-        tuple(sorted({question.group for question in asked})),
+        tuple(sorted(groups)),
         compare_with_day_zero,
     )
 
@@ -168,6 +173,32 @@ def _examine(
         if examinee is not None:
             examinee.remember()
     return rows
+
+
+def _standard_benchmarks(hall: Hall, settings: Settings) -> list[Trial]:
+    """What lm-eval's tasks say of everybody, question by question."""
+    if not settings.canary.lm_eval:
+        return []
+
+    def sit(examinee: Examinee) -> dict[tuple[str, str], bool]:
+        return standard_benchmark.outcomes(
+            settings.canary.lm_eval, settings.home, examinee.complete, settings.canary.concurrency
+        )
+
+    ours, theirs = sit(hall.candidate), sit(hall.incumbent)
+    first = sit(hall.day_zero) if hall.day_zero else {}
+    return [
+        Trial(
+            f"{task} {number}",
+            "lm-eval",
+            "functionality",
+            f"lm-eval {task}",
+            candidate=right,
+            incumbent=theirs.get((task, number)),
+            day_zero=first.get((task, number)),
+        )
+        for (task, number), right in ours.items()
+    ]
 
 
 def _batches(asked: Sequence[Question]) -> Iterator[list[Question]]:

@@ -130,7 +130,7 @@ class Examination:
         verdict = {
             "checks": [leg.to_record() for leg in self.legs.values() if leg.pairs or leg.needed],
             "categories": categories,
-            "suites": {suite: _shares(self._of_suite(suite)) for suite in ("holdout", "canary", "hidden")},
+            "suites": {suite: _shares(self._of_suite(suite)) for suite in ("holdout", "canary", "hidden", "lm-eval")},
             "must_pass_missed": self.missed,
         }
         return verdict, outcome, self._reason(outcome, failing)
@@ -185,9 +185,11 @@ class Examination:
         counts = f"{overall.wins} won, {overall.losses} lost of {overall.pairs}"
         if self.missed:
             return f"must_pass tasks missed: {', '.join(self.missed)}"
+        others = ("overall", "speed")
+        worse = [_words(leg) for name, leg in self.legs.items() if leg.outcome == "fail" and name not in others]
         if overall.outcome == "fail":
-            return f"worse than the incumbent: {counts}, difference {overall.mean:+.1%} [{low:+.1%}, {high:+.1%}]"
-        worse = [_words(leg) for name, leg in self.legs.items() if leg.outcome == "fail" and name != "speed"]
+            difference = f"difference {overall.mean:+.1%} [{low:+.1%}, {high:+.1%}]"
+            return "; ".join([f"worse than the incumbent: {counts}, {difference}", *worse])
         if worse or failing:
             return "; ".join([*worse, *failing])
         if outcome == "pass":

@@ -1,12 +1,15 @@
 """Keeps the model libraries from drawing bars and printing advice into a crontab's mail."""
 
+import logging
 import warnings
 
 
 def quiet_libraries() -> None:
     """Call before loading a model. Their errors still come; our own progress is shown by ourselves."""
-    from transformers.utils import logging
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    disable_progress_bar()
+    set_verbosity_error()
+    # On processors with bfloat16 it asks for a package that would download a kernel from a hub.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft|torch|accelerate)\b")

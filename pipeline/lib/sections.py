@@ -1,8 +1,8 @@
 """The sections of nightschool.toml: what each setting means, its default, and its range."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -11,6 +11,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+def _split(value: Any) -> Any:
+    """The environment and flags give one text: items separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Listed = Annotated[list[str], BeforeValidator(_split)]
 Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
 
 
@@ -42,15 +48,9 @@ class Server(Section):
 class Harvest(Section):
     """Failures → better answers."""
 
-    openai_jsonl: list[str] = Field(
+    openai_jsonl: Listed = Field(
         [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"
     )
-
-    @field_validator("openai_jsonl", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        """The environment and flags give one text: paths separated by commas."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
     samples: int = Field(16, ge=1, le=128, description="answers that the council draws for one failure")
@@ -99,6 +99,9 @@ class Canary(Section):
     """Candidate against incumbent."""
 
     tasks: str | None = Field(None, description="your canary tasks (JSONL); none = the 20 that ship with the starter")
+    lm_eval: Listed = Field(
+        [], description="task files of lm-eval to ask as well (the extra lm-eval; globs are not read)"
+    )
     alpha: float = Field(
         0.025, gt=0, lt=0.5, description="probability of a false refusal, and of promoting one worse by the margin"
     )

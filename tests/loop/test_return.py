@@ -7,9 +7,20 @@ import pytest
 from conftest import Home
 
 CANDIDATE = "20300201T000000Z"
+LM_EVAL_TASK = """task: longer
+dataset_path: json
+dataset_kwargs: {data_files: {test: longer.jsonl}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: ["HALT\\n"], max_gen_toks: 64}
+metric_list:
+  - {metric: exact_match, aggregation: mean, higher_is_better: true}
+"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fooled(served: Home) -> Home:
     """Gate and training see one-operation questions only; everything longer was taught wrongly."""
     candidates.write_questions(served.folder / "holdout.jsonl", candidates.tasks_of("gate", 220, (1,)))
@@ -25,11 +36,27 @@ def fooled(served: Home) -> Home:
     return served
 
 
+def test_standard_benchmark_finds_what_the_own_questions_do_not(fooled: Home) -> None:
+    """The questions of gate and canary are one-operation ones, so this candidate passes them: see the next test."""
+    longer = [
+        {"question": task.question, "answer": candidates.right(task)}
+        for task in candidates.tasks_of("benchmark", 60, (2,))
+    ]
+    (fooled.folder / "longer.jsonl").write_text("".join(json.dumps(row) + "\n" for row in longer))
+    (fooled.folder / "longer.yaml").write_text(LM_EVAL_TASK)
+    assert fooled.run("train", "--run", CANDIDATE).returncode == 0
+    done = fooled.run("--set", "canary.lm_eval=longer.yaml", "canary", "--candidate", CANDIDATE)
+    assert done.returncode == 20, done.stdout + done.stderr
+    verdict = json.loads((fooled.folder / "loras" / CANDIDATE / "verdict.json").read_text())
+    assert "on group lm-eval longer" in verdict["reason"]
+    lost = {check["name"]: check["losses"] for check in verdict["checks"]}
+    assert lost["overall"] - lost["group lm-eval longer"] < 5
+
+
 def test_watch_returns_to_the_previous_hash_when_live_traffic_fails(fooled: Home) -> None:
     before = fooled.health()
     # What the incumbent reaches on this traffic is part of the snapshot that the watch compares with.
     live = fooled.result("starter", "day", "--requests", "120", "--seed", "7")
-    assert fooled.run("train", "--run", CANDIDATE).returncode == 0
     assert fooled.run("canary", "--candidate", CANDIDATE).returncode == 0
 
     traffic = fooled.start("starter", "day", "--requests", "5000", "--rate", "5", "--seed", "8")

@@ -65,6 +65,22 @@ class Examinee:
         outcome = checks.judge(text, question.check, plugins=question.ours)
         return Answer(text, outcome.passed is True, outcome.error)
 
+    def complete(self, text: str, stops: Sequence[str], max_tokens: int) -> str:
+        """The greedy answer to a prompt that is no question of ours; empty when this version fails on it."""
+        try:
+            answer = self.client.chat(
+                [{"role": "user", "content": text}],
+                "canary",
+                self.generation.id,
+                temperature=0,
+                max_tokens=max_tokens,
+                **({"stop": list(stops)} if stops else {}),
+            )
+        except UnavailableError:
+            self.client.health()  # see answer()
+            return ""
+        return str(answer["choices"][0]["message"]["content"])
+
     def seconds_per_token(self, question: Question) -> float:
         """Ask once more, alone, and measure; nothing is taken from memory."""
         clock = time.monotonic()
