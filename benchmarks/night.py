@@ -41,6 +41,7 @@ class Home:
             "NIGHTSCHOOL_SERVER__PORT": "0",
             "MONITOR_DURATION": "10",
             "ROLLBACK_THRESHOLD_LATENCY": "30000",
+            "NIGHTSCHOOL_HARVEST__MINUTES": "2",  # as `make night` does
             "NIGHTSCHOOL_CANARY__STOP_EARLY": "false",  # all 400 are wanted, not only enough for a verdict
         }
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,14 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
     open_failures = [failure for failure in failures if failure.interaction.id not in decided]
     if not open_failures:
         raise NothingToDo(f"all {len(failures)} failures have been decided already")
+    tried = harvests.tried(layout)
+    open_failures.sort(key=lambda failure: failure.interaction.id in tried)
+    worked_on = 0
     for failure, decision in _decisions(open_failures, teacher, settings):
         _write_down(files, failure, decision, teacher.name, settings.harvest.quality_threshold)
-    manifest = _manifest(files, since, until, signals, teacher.name, len(open_failures))
+        worked_on += 1
+    counts = {"worked_on": worked_on, "left": len(open_failures) - worked_on}
+    manifest = _manifest(files, since, until, signals, teacher.name, counts)
     write_json(files.manifest, manifest)
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
 
@@ -126,9 +132,11 @@ def _sources(settings: Settings) -> list[Source]:
 def _decisions(failures: Sequence[Failure], teacher: Teacher, settings: Settings) -> Iterator[tuple[Failure, Decision]]:
     """Decide the failures, several at a time, and hand each out as soon as it is decided.
 
-    An error of the teacher ends it, after everything already paid for has been handed out.
+    None is begun after `harvest.minutes`. An error of the teacher ends it, after everything already paid for has been
+    handed out.
     """
-    todo = iter(failures)
+    deadline = time.monotonic() + 60 * settings.harvest.minutes
+    todo = takewhile(lambda _: time.monotonic() < deadline, failures)
     running: dict[Future[Decision], Failure] = {}
     error: BaseException | None = None
     with ThreadPoolExecutor(settings.harvest.concurrency) as pool:
@@ -230,7 +238,7 @@ def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teach
 
 
 def _manifest(
-    files: HarvestFiles, since: float, until: float, signals: dict[str, int], teacher: str, worked_on: int
+    files: HarvestFiles, since: float, until: float, signals: dict[str, int], teacher: str, counts: dict[str, int]
 ) -> dict[str, Any]:
     solved = {str(row["interaction_id"]) for row in jsonl.read(files.rewrites)}
     unsolved = {str(row["interaction_id"]) for row in jsonl.read(files.unsolved)} - solved
@@ -240,7 +248,7 @@ def _manifest(
         "teacher": teacher,
         "failures": sum(signals.values()),
         "signals": signals,
-        "worked_on": worked_on,
+        **counts,
         "rewrites": len(solved),
         "unsolved": len(unsolved),
         "sha256": sha256(files.rewrites) if solved else None,

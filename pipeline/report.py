@@ -69,7 +69,8 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 "harvested",
-                f"{harvested.get('failures')} failures in the window, {harvested.get('worked_on')} worked on; "
+                f"{harvested.get('failures')} failures in the window, {harvested.get('worked_on')} worked on, "
+                f"{harvested.get('left')} left for want of time; "
                 f"today {harvested.get('rewrites')} better answers, {harvested.get('unsolved')} unsolved",
             )
         )

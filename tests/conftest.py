@@ -20,6 +20,8 @@ FIXED = {
     "NIGHTSCHOOL_SERVER__PORT": "0",
     # No right answer is longer; a broken candidate would ramble on.
     "NIGHTSCHOOL_SERVER__MAX_TOKENS": "64",
+    # Enough to learn from; a real night draws more.
+    "NIGHTSCHOOL_HARVEST__SAMPLES": "16",
     # These machines are shared: a slow answer is no reason to roll back here.
     "ROLLBACK_THRESHOLD_LATENCY": "30000",
     "MONITOR_DURATION": "3",

@@ -51,6 +51,11 @@ def unsolved(layout: Layout) -> Iterator[dict[str, Any]]:
         yield from jsonl.read(path)
 
 
+def tried(layout: Layout) -> set[str]:
+    """Interactions that some teacher has worked on, whatever came of it."""
+    return {str(record["interaction_id"]) for record in unsolved(layout)}
+
+
 def decided(layout: Layout, teacher: str) -> set[str]:
     """Interactions that have a rewrite, or that this very teacher could not fix, in any harvest."""
     given_up = {str(record["interaction_id"]) for record in unsolved(layout) if record["teacher"] == teacher}

@@ -53,7 +53,10 @@ class Harvest(Section):
     )
 
     hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
-    samples: int = Field(16, ge=1, le=128, description="answers that the council draws for one failure")
+    minutes: float = Field(
+        60, gt=0, description="no failure is begun later than this; what is left waits, new failures go first"
+    )
+    samples: int = Field(32, ge=1, le=128, description="answers that the council draws for one failure")
     confirm: int = Field(32, ge=0, description="most further answers to confirm one that was accepted only once")
     temperature: float = Field(1.0, gt=0, le=2, description="temperature of those answers")
     top_p: float = Field(0.9, gt=0, le=1, description="only the likeliest tokens that together reach it are drawn")

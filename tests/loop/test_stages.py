@@ -62,6 +62,15 @@ class TestEmptyNight:
         assert chat == [row["chosen"][0]["content"] for row in served.lines(f"{folder}/preferences.jsonl")]
 
 
+def test_harvest_ends_in_time_and_the_rest_waits(served: Home) -> None:
+    served.result("starter", "day", "--requests", "60", "--seed", "5")
+    hasty = ("--set", "harvest.minutes=0.02", "--set", "harvest.concurrency=2", "harvest")
+    first = served.result(*hasty)
+    assert first["left"] > 0 < first["worked_on"]
+    second = served.result("harvest")
+    assert (second["worked_on"], second["left"]) == (first["left"], 0)
+
+
 class TestKilled:
     def test_harvest_goes_on_where_it_was_killed(self, served: Home) -> None:
         for path in (served.folder / "logs" / "interactions").glob("*.jsonl"):

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from transformers import (
+    DynamicCache,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
 )
+from transformers.cache_utils import DynamicLayer
 
 from pipeline.backends.engines.interface import EngineError
 from pipeline.lib.records import Message
@@ -61,7 +63,6 @@ class Completion:
 class _Sampler(LogitsProcessor):  # type: ignore[misc]
     """Chooses each row's next token itself and leaves transformers no choice but to take it.
 
-    Sampling is done by the Gumbel-max trick: argmax(logits / temperature + Gumbel noise) is a draw from the softmax.
     So greedy and random rows, each with its own seed, live in one batch.
     """
 
@@ -72,7 +73,9 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         temperatures = [default_temperature if r.temperature is None else r.temperature for r in requests]
         self.temperatures = torch.tensor(temperatures).unsqueeze(1)
         self.top_p = torch.tensor([r.top_p for r in requests]).unsqueeze(1)
-        self.generators = [None if r.seed is None else torch.Generator().manual_seed(r.seed) for r in requests]
+        longest = max(r.max_tokens for r in requests)
+        self.uniform = torch.stack([_uniform(r.seed, longest) for r in requests])
+        self.steps = 0
         self.ids: list[list[int]] = [[] for _ in requests]
         self.logprobs: list[list[float]] = [[] for _ in requests]
         self.alternatives: list[list[list[tuple[str, float]]]] = [[] for _ in requests]
@@ -83,7 +86,8 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         scores = scores.float()
         logprobs = torch.log_softmax(scores, dim=-1)
-        picked = (self._noisy(scores) if bool((self.temperatures > 0).any()) else scores).argmax(dim=-1)
+        picked = self._draw(scores)
+        self.steps += 1
         self.first_token_at = self.first_token_at or time.monotonic()
         picked_logprobs = logprobs.gather(1, picked.unsqueeze(1)).squeeze(1).tolist()
         for row, token in enumerate(picked.tolist()):
@@ -92,24 +96,17 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         forced = torch.full_like(scores, -torch.inf)
         return forced.scatter_(1, picked.unsqueeze(1), 0.0)
 
-    def _noisy(self, scores: torch.Tensor) -> torch.Tensor:
+    def _draw(self, scores: torch.Tensor) -> torch.Tensor:
+        """Each row's next token: the likeliest, or one drawn among the likeliest that together reach `top_p`."""
         hot = self.temperatures > 0
-        scaled = scores / torch.where(hot, self.temperatures, torch.ones_like(self.temperatures))
-        if bool((self.top_p < 1).any()):
-            scaled = self._nucleus(scaled)
-        uniform = torch.rand_like(scores)
-        for row, generator in enumerate(self.generators):
-            if generator is not None:
-                uniform[row] = torch.rand(scores.shape[1], generator=generator)
-        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        return torch.where(hot, scaled + noise, scores)
-
-    def _nucleus(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Keep the likeliest tokens that together reach `top_p`."""
-        ordered, order = scaled.sort(dim=-1, descending=True)
-        before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
-        dropped = torch.zeros_like(before, dtype=torch.bool).scatter_(1, order, before >= self.top_p)
-        return scaled.masked_fill(dropped, -torch.inf)
+        if not bool(hot.any()):
+            return scores.argmax(dim=-1)
+        ordered, order = (scores / torch.where(hot, self.temperatures, 1.0)).sort(dim=-1, descending=True)
+        reached = ordered.softmax(dim=-1).cumsum(dim=-1)
+        size = (reached < self.top_p).sum(dim=-1, keepdim=True).clamp(max=scores.shape[1] - 1)
+        at = self.uniform[:, self.steps : self.steps + 1] * reached.gather(1, size)
+        place = (reached <= at).sum(dim=-1, keepdim=True).minimum(size)
+        return torch.where(hot.squeeze(1), order.gather(1, place).squeeze(1), scores.argmax(dim=-1))
 
     def _take(self, row: int, token: int, logprob: float, logprobs: torch.Tensor) -> None:
         request = self.requests[row]
@@ -158,6 +155,51 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         )
 
 
+def _uniform(seed: int | None, count: int) -> torch.Tensor:
+    """The random numbers in [0, 1) of one answer, one a token."""
+    return torch.rand(count, generator=None if seed is None else torch.Generator().manual_seed(seed))
+
+
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of one layer, (rows, heads, tokens, size), with room for the tokens to come.
+
+    The parent copies everything for each token: for many rows that costs more than all the rest of decoding.
+    """
+
+    _ROOM = 64  # tokens
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        super().lazy_initialization(key_states, value_states)
+        self.rooms = [self._room(key_states, 0), self._room(value_states, 0)]
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        start = self.get_seq_length()
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        end = start + key_states.shape[-2]
+        if end > self.rooms[0].shape[-2]:
+            old, self.rooms = self.rooms, [self._room(key_states, start), self._room(value_states, start)]
+            for room, before in zip(self.rooms, old, strict=True):
+                room[..., :start, :] = before[..., :start, :]
+        for room, states in zip(self.rooms, (key_states, value_states), strict=True):
+            room[..., start:end, :] = states
+        self.keys, self.values = (room[..., :end, :] for room in self.rooms)
+        return self.keys, self.values
+
+    def _room(self, states: torch.Tensor, start: int) -> torch.Tensor:
+        rows, heads, tokens, size = states.shape
+        return states.new_empty(rows, heads, start + tokens + self._ROOM, size)
+
+
+def _cache(config: Any) -> DynamicCache:
+    """A cache whose full-attention layers have room; what slides or is shared stays as transformers makes it."""
+    cache = DynamicCache(config=config)
+    cache.layers = [_RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
 class _Finished(StoppingCriteria):  # type: ignore[misc]
     """Tells transformers which rows the sampler has ended."""
 
@@ -194,6 +236,7 @@ def decode(model: Any, tokenizer: Any, requests: list[Request]) -> list[Completi
                 eos_token_id=sorted(stops),
                 pad_token_id=tokenizer.pad_token_id,
             ),
+            cache=_cache(model.config),
             logits_processor=LogitsProcessorList([sampler]),
             stopping_criteria=StoppingCriteriaList([_Finished(sampler)]),
         )
