@@ -1,16 +1,25 @@
-# make night   set up, then play one day and one night on the embedded default
-# make test    set up, then lint, types, import rules, tests
+# make night          set up, then play one day and one night on the embedded default
+#                     (ENGINE=vllm or ENGINE=llama-server: on that engine, after `make engines`)
+# make test           set up, then lint, types, import rules, tests
+# make engines        build or install real engines, outside of this folder (once; 20 minutes)
+# make test-engines   what every engine must do, asked of real ones
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: night test lint fix clean
+.PHONY: night test lint fix clean engines test-engines
 
 night: $(VENV)/.installed
 	@cron/first_night.sh
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest
+
+engines:
+	tests/engines/install.sh
+
+test-engines: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/engines
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 # What `make night` plays: the embedded default, a day of traffic, the night that cron would run, and the report.
 #
 # The first time it makes the base model; each further time is the next day of the same model's life.
+# ENGINE=vllm or llama-server (see `make engines`) puts that engine behind the gateway instead of the embedded one.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,6 +18,25 @@ requests="${REQUESTS:-1500}"
 echo "── the base model (made once, kept in models/)"
 "$NIGHTSCHOOL" starter build
 
+engine="${ENGINE:-embedded}"
+if [ "$engine" != embedded ]; then
+    echo "── the engine: $engine"
+    . "$here/../tests/engines/versions.sh"
+    port="${ENGINE_PORT:-8809}"
+    export NIGHTSCHOOL_ENGINE__KIND="$engine" NIGHTSCHOOL_ENGINE__URL="http://127.0.0.1:$port"
+    export NIGHTSCHOOL_ENGINE__PRESETS=logs/presets.ini NIGHTSCHOOL_ENGINE__CONVERTERS="$llama_server/source"
+    [ "$engine" != llama-server ] || [ -e models/starter.gguf ] || "$NIGHTSCHOOL" starter gguf
+    "$here/start_engine.sh" "$engine" "$port" >>logs/engine.log 2>&1 &
+    engine_process=$!
+    trap 'kill ${traffic:-} ${server:-} 2>/dev/null; wait ${server:-} 2>/dev/null; kill $engine_process 2>/dev/null; wait' EXIT
+    healthy="import sys, urllib.request as u; u.urlopen(sys.argv[1] + '/health', timeout=2)"
+    for _ in $(seq 300); do
+        "$(dirname "$NIGHTSCHOOL")/python" -c "$healthy" "$NIGHTSCHOOL_ENGINE__URL" 2>/dev/null && break
+        kill -0 $engine_process 2>/dev/null || { tail -5 logs/engine.log >&2; exit 69; }
+        sleep 1
+    done
+fi
+
 echo "── the server"
 mkdir -p logs
 if "$NIGHTSCHOOL" doctor >/dev/null 2>&1; then
@@ -24,7 +44,7 @@ if "$NIGHTSCHOOL" doctor >/dev/null 2>&1; then
 else
     "$NIGHTSCHOOL" serve >>logs/serve.log 2>&1 &
     server=$!
-    trap 'kill $server ${traffic:-} 2>/dev/null; wait' EXIT
+    trap 'kill ${traffic:-} $server 2>/dev/null; wait $server; kill ${engine_process:-} 2>/dev/null; wait' EXIT
     for _ in $(seq 240); do
         "$NIGHTSCHOOL" doctor >/dev/null 2>&1 && break
         kill -0 $server 2>/dev/null || break

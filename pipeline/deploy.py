@@ -27,6 +27,8 @@ from pipeline.lib.errors import NightschoolError, NothingToDo, Refused, RolledBa
 from pipeline.lib.files import write_json
 from pipeline.lib.generations import DEPLOYMENT, Generation
 
+_DRAIN_SECONDS = 30.0
+
 
 def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool) -> dict[str, Any]:
     """Promote a candidate.
@@ -38,7 +40,8 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
         dry_run: only check the verdict, the files and the permission.
 
     Raises:
-        Refused, Inconclusive: no verdict, or one that is not `pass`; a pin or a person does not let it.
+        Refused, Inconclusive: no verdict, or one that is not `pass`; a pin or a person does not let it; it failed on
+            its share of live traffic.
         AwaitingApproval: it passed, and a person has to approve it first.
         ConfigurationError: candidate or incumbent belongs to another base model.
         NothingToDo: it is current already.
@@ -58,6 +61,8 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     client = GatewayClient(settings)
     before = client.window(previous.id, 0)
     fingerprint = _prove_under_own_name(client, candidate)
+    if settings.deploy.candidate_share:
+        _try_on_a_share(settings, client, candidate, verdict, before)
     record: dict[str, Any] = {
         "from": previous.id,
         "from_sha256": previous.sha256,
@@ -117,13 +122,34 @@ def _require_permission(
     return verdict
 
 
-def _watch(
+def _try_on_a_share(
     settings: Settings, client: GatewayClient, candidate: Generation, verdict: dict[str, Any], before: dict[str, Any]
+) -> None:
+    """Watch it on a part of the traffic, while the incumbent has the rest and nothing has been swapped."""
+    share = settings.deploy.candidate_share
+    client.share(candidate.id, share)
+    try:
+        finding, _ = _watch(settings, client, candidate, verdict, before, candidate.id)
+    finally:
+        client.share(candidate.id, 0)
+    if finding.health != "healthy":
+        if client.drain(candidate.id, _DRAIN_SECONDS):
+            client.unload(candidate.id)
+        raise Refused(f"{candidate.id} on {share:.0%} of live traffic: {finding.reason}", "nothing was swapped")
+
+
+def _watch(
+    settings: Settings,
+    client: GatewayClient,
+    candidate: Generation,
+    verdict: dict[str, Any],
+    before: dict[str, Any],
+    asked_as: str = "",
 ) -> tuple[Finding, dict[str, Any]]:
     probes = [row for row in [*questions.read_holdout(settings), *questions.read_canary(settings)] if _executable(row)]
     random.Random(candidate.id).shuffle(probes)
     limits = _limits(settings, verdict, before)
-    return LiveWatch(client, candidate.id, probes, limits, settings.deploy.monitor_duration).run()
+    return LiveWatch(client, candidate.id, probes, limits, settings.deploy.monitor_duration, asked_as).run()
 
 
 def _executable(row: dict[str, Any]) -> bool:
@@ -153,5 +179,5 @@ def _limits(settings: Settings, verdict: dict[str, Any], before: dict[str, Any])
 def _forget_older(client: GatewayClient, kept: set[str]) -> None:
     """N−1 stays loaded, for a rollback in no time; older versions leave the memory."""
     for version in set(client.versions()) - kept - {generations.BASE}:
-        if client.drain(version, 30):
+        if client.drain(version, _DRAIN_SECONDS):
             client.unload(version)

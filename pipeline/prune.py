@@ -6,7 +6,6 @@ removes old `loras/<run>/` folders and abandoned work folders
 
 import shutil
 import time
-from contextlib import suppress
 from typing import Any
 
 from pipeline.backends.gateway_client import GatewayClient
@@ -23,13 +22,19 @@ def prune(settings: Settings, dry_run: bool) -> dict[str, Any]:
 
     Needed are the incumbent and everything that may follow a rollback, what another base model had last, what is
     pinned, what waits for approval, and what the gateway has loaded.
+
+    Raises:
+        UnavailableError: no gateway can say what an engine beside it has loaded.
     """
     layout = settings.layout
     needed = {_latest(settings), *_rollback_targets(layout), *pins.pinned(layout)}
     needed |= {lineage.last_current(layout, base) for base in lineage.bases(layout)}
     needed |= {each.id for each in generations.all_complete(layout) if permission.is_awaited(each)}
-    with suppress(UnavailableError):  # no gateway: nobody has anything loaded
+    try:
         needed |= set(GatewayClient(settings, timeout=5).versions())
+    except UnavailableError:
+        if settings.engine.kind != "embedded":  # the engine goes on with what it has loaded, and dies without its files
+            raise
     others = [each for each in generations.all_complete(layout) if each.id not in needed]
     old = others[: max(0, len(others) - settings.deploy.keep)]
     work = [path for path in layout.loras.glob(".*.work") if time.time() - path.stat().st_mtime > _ABANDONED]

@@ -9,14 +9,13 @@ start serves the target.
 
 from typing import Any
 
+from pipeline.backends.engines import proof as proofs
 from pipeline.backends.engines import switching
-from pipeline.backends.engines.interface import Fingerprint
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import generations, lineage
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
-from pipeline.lib.files import read_json
-from pipeline.lib.generations import DEPLOYMENT, Generation
+from pipeline.lib.generations import Generation
 from pipeline.lib.layout import Layout
 
 
@@ -47,7 +46,9 @@ def rollback(settings: Settings, to: str | None, reason: str, run: str, dry_run:
     if dry_run:
         return {"dry_run": True, "from": failed.id, "to": target.id, "to_sha256": target.sha256}
     client = GatewayClient(settings)
-    return switching.give_back(client, layout, target, reason, run, _fingerprint(failed, target), {})
+    return switching.give_back(
+        client, layout, target, reason, run, proofs.kept([failed, target], {failed.id, target.id}), {}
+    )
 
 
 def _previous(layout: Layout, current: Generation, base: str) -> str:
@@ -55,14 +56,3 @@ def _previous(layout: Layout, current: Generation, base: str) -> str:
     if found is None:
         raise UsageError("nothing to roll back to: the bare base model is serving", "see `nightschool status`")
     return found
-
-
-def _fingerprint(failed: Generation, target: Generation) -> Fingerprint | None:
-    """The fingerprint kept from the deployment of either, if it knows both."""
-    for generation in (failed, target):
-        path = generation.folder / DEPLOYMENT
-        if path.is_file():
-            fingerprint = Fingerprint.from_json(read_json(path)["fingerprint"])
-            if {failed.id, target.id} <= set(fingerprint.references):
-                return fingerprint
-    return None

@@ -11,9 +11,10 @@ import socket
 
 import uvicorn
 
-from pipeline.backends.engines.embedded import EmbeddedEngine
+from pipeline.backends.engines import choice
 from pipeline.gateway.app import Gateway
 from pipeline.gateway.interaction_log import InteractionLog
+from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib import generations, jsonl, lineage
 from pipeline.lib.config import Settings
@@ -43,12 +44,13 @@ def serve(settings: Settings) -> None:
     with locked(layout.lock("serve"), "a gateway for this home"):
         door = _bind(settings)
         base = lineage.require_current_base(settings)
-        engine = EmbeddedEngine(settings, _probe_pool(settings))
+        engine = choice.start(settings, _probe_pool(settings))
         incumbent = generations.incumbent(layout)
         if incumbent.id != generations.BASE:
             engine.load(incumbent.id)
             engine.activate(incumbent.id)
-        gateway = Gateway(settings, engine, InteractionLog(layout.interactions), Traffic(), base, _token(layout))
+        log = InteractionLog(layout.interactions)
+        gateway = Gateway(settings, engine, log, Traffic(), base, _token(layout), SelfCheck(settings, engine))
         host, port = door.getsockname()[:2]
         write_json(layout.logs / "server.json", {"url": f"http://{host}:{port}", "pid": os.getpid()})
         logger.info("serving %s on http://%s:%d", incumbent.id, host, port)

@@ -100,6 +100,10 @@ class GatewayClient:
         """See Engine."""
         self._control("unload", version)
 
+    def share(self, version: str, share: float) -> None:
+        """Let a loaded version answer this share of the public name's traffic; 0 ends it."""
+        self._control("share", version, share=share)
+
     def _control(self, verb: str, version: str, **more: Any) -> dict[str, Any]:
         return self._call("POST", f"/control/{verb}", {"version": version, **more}, self._token())
 

@@ -9,6 +9,7 @@ from pipeline.commands.common import (
     DryRun,
     Json,
     Run,
+    Shared,
     current_settings,
     moment,
     run_stage,
@@ -84,12 +85,18 @@ def canary(
 @commands.command()
 def deploy(
     candidate: Annotated[str | None, typer.Option(help="The generation to promote. Default: loras/latest.")] = None,
+    candidate_share: Annotated[
+        str | None, typer.Option(help="Share of live traffic that tries it before the swap, as 5% or 0.05.")
+    ] = None,
     run: Run = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Promote a candidate that passed, prove that it answers, watch it, and return if it fails."""
     from pipeline.deploy import deploy as stage
+
+    if candidate_share is not None:
+        Shared.flags["deploy.candidate_share"] = candidate_share
 
     run_stage(
         "deploy",

@@ -19,6 +19,14 @@ def starter_build(
     show_result(stage(current_settings(), force), as_json)
 
 
+@commands.command("gguf")
+def starter_gguf(as_json: Json = False) -> None:
+    """Convert the base model for llama-server (engine.converters: the folder of llama.cpp)."""
+    from pipeline.starter.build import to_gguf as stage
+
+    show_result(stage(current_settings()), as_json)
+
+
 @commands.command("day")
 def starter_day(
     requests: Annotated[int, typer.Option(min=1, help="How many questions.")] = 1500,

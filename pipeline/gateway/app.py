@@ -5,7 +5,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -16,11 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.backends.engines.embedded import EmbeddedEngine
-from pipeline.backends.engines.interface import Fingerprint
+from pipeline.backends.engines.interface import Fingerprint, ServingEngine
 from pipeline.gateway.chat import ChatDoor
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.openai_shapes import ApiError, parse
+from pipeline.gateway.self_check import SelfCheck
+from pipeline.gateway.share import CandidateShare
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import DiskError, NightschoolError
@@ -48,6 +49,7 @@ class ControlRequest(BaseModel):
     timeout: float = Field(30, ge=0, le=600)
     fingerprint: dict[str, Any] | None = None
     public: bool = False
+    share: float = Field(0, ge=0, le=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,17 @@ class Gateway:
     """What the routes share."""
 
     settings: Settings
-    engine: EmbeddedEngine
+    engine: ServingEngine
     log: InteractionLog
     traffic: Traffic
     base_sha256: str
     token: str
+    self_check: SelfCheck
+    share: CandidateShare = field(default_factory=CandidateShare)
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        chat = ChatDoor(self.settings, self.engine, self.log, self.traffic)
+        chat = ChatDoor(self.settings, self.engine, self.log, self.traffic, self.share)
         control = {
             "prepare": lambda asked: {"fingerprint": self.engine.prepare(asked.version).to_json()},
             "load": lambda asked: self.engine.load(asked.version),
@@ -71,6 +75,8 @@ class Gateway:
             "activate": lambda asked: self.engine.activate(asked.version),
             "drain": lambda asked: {"drained": self.engine.drain(asked.version, asked.timeout)},
             "unload": lambda asked: self.engine.unload(asked.version),
+            "share": self._share,
+            "check": lambda _: {"check": self.self_check.check()},
         }
         return Starlette(
             routes=[
@@ -89,7 +95,9 @@ class Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        checking = asyncio.create_task(self.self_check.run())
         yield
+        checking.cancel()
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.log.close)
 
@@ -106,12 +114,14 @@ class Gateway:
         return JSONResponse(
             {
                 "status": "ok",
+                "engine": self.engine.name,
                 "model": self.settings.model.name,
                 "base_sha256": self.base_sha256,
                 "adapter": active,
                 "adapter_sha256": self.engine.versions()[active],
                 "loaded": self.engine.versions(),
                 "waiting": self.engine.waiting,
+                "last_check": self.self_check.last,
                 "interactions_lost": self.log.lost,
             }
         )
@@ -145,6 +155,12 @@ class Gateway:
         except ValueError as error:
             raise ApiError(400, "since: seconds since 1970") from error
         return JSONResponse(self.traffic.window(http.query_params.get("version", self.engine.active), since))
+
+    def _share(self, asked: ControlRequest) -> dict[str, Any]:
+        if asked.version not in self.engine.versions():
+            raise ApiError(404, f"version {asked.version!r} is not loaded", "not_found_error")
+        self.share.version, self.share.share = (asked.version, asked.share) if asked.share else ("", 0.0)
+        return {"share": self.share.share}
 
     def _verify(self, asked: ControlRequest) -> dict[str, Any]:
         if asked.fingerprint is None:

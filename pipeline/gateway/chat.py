@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from pipeline.backends.engines.decoding import Completion, Request
-from pipeline.backends.engines.embedded import EmbeddedEngine
-from pipeline.backends.engines.interface import EngineError
+from pipeline.backends.engines.chat import Completion, Request
+from pipeline.backends.engines.interface import EngineError, ServingEngine, UpstreamError
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.openai_shapes import ApiError, ChatRequest, answer, chunk, parse
+from pipeline.gateway.share import CandidateShare
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.logs import logger
@@ -29,6 +30,9 @@ INTERACTION_HEADER = "x-nightschool-interaction"
 
 _admissions = itertools.count()
 
+Delta = dict[str, Any]
+Answering = asyncio.Future[Completion]
+
 
 @dataclass(slots=True)
 class Asked:
@@ -38,6 +42,7 @@ class Asked:
     version: str
     purpose: str
     session: str | None
+    payload: dict[str, Any]
     at: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.monotonic)
     first_token_ms: float | None = None
@@ -59,30 +64,34 @@ class ChatDoor:
     """Answers chats through the engine and records every one of them."""
 
     settings: Settings
-    engine: EmbeddedEngine
+    engine: ServingEngine
     log: InteractionLog
     traffic: Traffic
+    share: CandidateShare
 
     async def handle(self, http: HttpRequest) -> Response:
         """One POST."""
-        body = parse(ChatRequest, await http.body())
+        raw = await http.body()
+        body = parse(ChatRequest, raw)
+        session = http.headers.get(SESSION_HEADER)
         asked = Asked(
             body,
-            self._version(body.model),
+            self._version(body.model, session or body.user),
             http.headers.get(PURPOSE_HEADER, "user"),
-            http.headers.get(SESSION_HEADER),
+            session,
+            orjson.loads(raw),
         )
         try:
             self._check_length(asked)
             if body.stream:
-                return self._stream(asked)
+                return await self._stream(asked)
             requests = [self._request(asked, number) for number in range(body.n)]
             waiting = [asyncio.wrap_future(self.engine.admit(request)) for request in requests]
             asked.version = requests[0].version
             completions = await asyncio.gather(*waiting)
         except EngineError as error:
             self._record(asked, None, str(error))
-            raise ApiError(400, str(error)) from error
+            raise _as_api_error(error) from error
         except ApiError as error:
             self._record(asked, None, str(error))
             raise
@@ -90,31 +99,29 @@ class ChatDoor:
             logger.exception("a chat failed")
             self._record(asked, None, type(error).__name__)
             raise ApiError(500, "the model failed on this request; see the log", "server_error") from error
-        asked.first_token_ms = (min(each.first_token_at for each in completions) - asked.clock) * 1000
+        firsts = [each.first_token_at for each in completions if each.first_token_at is not None]
+        asked.first_token_ms = (min(firsts) - asked.clock) * 1000 if firsts else None
         self._record(asked, completions[0], None)
         return JSONResponse(
             answer(asked.id, self.settings.model.name, completions, body.logprobs),
             headers={INTERACTION_HEADER: asked.id},
         )
 
-    def _version(self, model: str) -> str:
-        """The version that a model name means: the public one (now active), or `name@version`."""
+    def _version(self, model: str, person: str | None) -> str:
+        """The version that a model name means: `name@version`, or for the public one what is active (or on trial)."""
         name, _, version = model.partition("@")
         if name not in ("", self.settings.model.name):
             raise ApiError(404, f"no model {model!r}; there is {self.settings.model.name!r}", "not_found_error")
         if version and version not in self.engine.versions():
             raise ApiError(404, f"version {version!r} is not loaded", "not_found_error")
-        return version or self.engine.active
+        return version or self.share.choose(self.engine.active, person)
 
     def _check_length(self, asked: Asked) -> None:
         if self.engine.waiting >= self.settings.server.queue:
             raise ApiError(503, "too many waiting requests, try again", "server_error")
-        tokens = self.engine.count_tokens([message.plain() for message in asked.body.messages])
-        room = self.engine.context_length - tokens
-        if room <= 0:
-            raise ApiError(400, f"the prompt has {tokens} tokens, the model reads {self.engine.context_length}")
+        room = self.engine.room([message.plain() for message in asked.body.messages])
         wanted = asked.body.max_completion_tokens or asked.body.max_tokens or self.settings.server.max_tokens
-        asked.body.max_tokens = min(wanted, room, self.settings.server.max_tokens)
+        asked.body.max_tokens = min(wanted, self.settings.server.max_tokens, wanted if room is None else room)
 
     def _request(self, asked: Asked, number: int) -> Request:
         body = asked.body
@@ -128,47 +135,62 @@ class ChatDoor:
             None if body.seed is None else body.seed + number,
             body.stops,
             body.top_logprobs if body.logprobs else 0,
+            payload=asked.payload,
         )
 
-    def _stream(self, asked: Asked) -> Response:
+    async def _stream(self, asked: Asked) -> Response:
+        """Begins with the first piece: until then a failure can still be an HTTP status."""
         if asked.body.n != 1 or asked.body.logprobs:
             raise ApiError(400, "stream: only with n = 1 and without logprobs")
         loop = asyncio.get_running_loop()
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        pieces: asyncio.Queue[Delta | None] = asyncio.Queue()
         request = self._request(asked, 0)
 
-        def hand_over(text: str) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, text)
+        def hand_over(delta: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, delta)
 
-        request.on_text = hand_over
+        request.on_delta = hand_over
         future = self.engine.admit(request)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(pieces.put_nowait, None))
+        first = await pieces.get()
+        completion = asyncio.wrap_future(future)
+        if first is None:
+            await completion
         return StreamingResponse(
-            self._events(asked, pieces, asyncio.wrap_future(future)),
+            self._events(asked, first, pieces, completion),
             media_type="text/event-stream",
             headers={INTERACTION_HEADER: asked.id},
         )
 
     async def _events(
-        self, asked: Asked, pieces: "asyncio.Queue[str | None]", future: "asyncio.Future[Completion]"
+        self, asked: Asked, delta: Delta | None, pieces: "asyncio.Queue[Delta | None]", future: "Answering"
     ) -> AsyncIterator[str]:
-        """Server-sent events; whatever ends the stream, the interaction is recorded once."""
-        name, error, completion = self.settings.model.name, "the client went away", None
+        """Server-sent events; whatever ends the stream, the interaction is recorded once, before its end is told."""
+        name, recorded = self.settings.model.name, False
         try:
             yield _event(chunk(asked.id, name, asked.version, {"role": "assistant", "content": ""}, None))
-            while (text := await pieces.get()) is not None:
+            while delta is not None:
                 asked.first_token_ms = asked.first_token_ms or asked.elapsed_ms
-                yield _event(chunk(asked.id, name, asked.version, {"content": text}, None))
-            try:
-                completion = await future
+                yield _event(chunk(asked.id, name, asked.version, delta, None))
+                delta = await pieces.get()
+            completion, error = await _outcome(future)
+            self._record(asked, completion, None if error is None else str(error))
+            recorded = True
+            if completion is not None:
                 yield _event(chunk(asked.id, name, asked.version, {}, completion.finish_reason))
-            except Exception as failure:
-                logger.exception("a streamed chat failed")
-                error = type(failure).__name__
-                yield _event(ApiError(500, "the model failed on this request", "server_error").body())
+            elif error is not None:
+                yield _event(error.body())
             yield "data: [DONE]\n\n"
         finally:
-            self._record(asked, completion, None if completion else error)
+            if not recorded:
+                self._record(asked, None, "the client went away")
+
+    def _looks_right(self, completion: Completion | None) -> bool | None:
+        """Until feedback says more: as sure as wanted. None: the engine does not say how sure it is."""
+        if completion is None or not (completion.text or completion.message):
+            return False
+        confidence = completion.confidence
+        return None if confidence is None else confidence > self.settings.server.confidence_threshold
 
     def _record(self, asked: Asked, completion: Completion | None, error: str | None) -> None:
         if asked.purpose != "user":
@@ -191,10 +213,26 @@ class ChatDoor:
             first_token_ms=None if asked.first_token_ms is None else round(asked.first_token_ms, 2),
             tokens=tokens,
             confidence=None if confidence is None else round(confidence, 4),
-            success=confidence is not None and confidence > self.settings.server.confidence_threshold,
+            success=self._looks_right(completion),
             error=error,
         )
         self.log.put({"kind": "interaction", **interaction.model_dump(exclude_none=True)})
+
+
+async def _outcome(future: "Answering") -> tuple[Completion | None, ApiError | None]:
+    try:
+        return await future, None
+    except EngineError as failure:
+        return None, _as_api_error(failure)
+    except Exception:
+        logger.exception("a streamed chat failed")
+        return None, ApiError(500, "the model failed on this request", "server_error")
+
+
+def _as_api_error(error: EngineError) -> ApiError:
+    if isinstance(error, UpstreamError):
+        return ApiError(error.status, str(error), "server_error" if error.status >= 500 else "invalid_request_error")
+    return ApiError(400, str(error))
 
 
 def _event(value: dict[str, Any]) -> str:

@@ -1,13 +1,15 @@
-"""Writes interactions and feedback to `logs/interactions/YYYY-MM-DD.jsonl`, off the path of the answers.
+"""Writes interactions and feedback to `logs/interactions/YYYY-MM-DD.jsonl`.
 
 {"kind": "interaction", …}   what was asked and answered
 {"kind": "feedback", "interaction_id": …, …}   what came of it, maybe days later
+
+A row is given to the kernel at once (about 0.1 ms), so whatever was answered survives the end of the gateway, however
+it ends. Forcing it to the disk takes longer and is done in the background, for many rows together.
 """
 
 import queue
 import threading
 import time
-from collections import defaultdict
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,34 +17,38 @@ from typing import Any
 
 from pipeline.lib import jsonl
 from pipeline.lib.errors import DiskError
+from pipeline.lib.files import sync
 from pipeline.lib.logs import logger
 
 _LONGEST_WAIT = 0.05  # seconds that a row may wait for others to share its fsync
 
 
 class InteractionLog:
-    """A background writer: `put` returns at once, the future it gives resolves when the row is on the disk."""
+    """The future that `put` gives resolves when the row is on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lost = 0
-        self._queue: queue.Queue[tuple[dict[str, Any], Future[None]] | None] = queue.Queue()
+        self._queue: queue.Queue[tuple[Path, Future[None]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="interaction-log", daemon=True)
         self._thread.start()
 
     def put(self, record: dict[str, Any]) -> "Future[None]":
-        """Queue a record; it goes to the file of the day on which it is written."""
+        """Write a record to the file of its UTC day; never raises."""
         written: Future[None] = Future()
+        path = self.folder / f"{datetime.fromtimestamp(record['at'], UTC):%Y-%m-%d}.jsonl"
         try:
-            jsonl.encode(record)  # here, so that a record which is no JSON (an integer of 30 digits) hurts no other
-        except TypeError as error:
+            jsonl.append(path, [record], durable=False)
+        except TypeError as error:  # no JSON: an integer of 30 digits, say
             written.set_exception(error)
+        except DiskError as error:
+            self._lose(error, [written])
         else:
-            self._queue.put((record, written))
+            self._queue.put((path, written))
         return written
 
     def close(self) -> None:
-        """Write what waits, then stop."""
+        """Force to the disk what waits, then stop."""
         self._queue.put(None)
         self._thread.join()
 
@@ -60,20 +66,20 @@ class InteractionLog:
                     open_for_business = False
                     break
                 batch.append(following)
-            self._write(batch)
+            for path in {path for path, _ in batch}:
+                self._sync(path, [written for each, written in batch if each == path])
 
-    def _write(self, batch: "list[tuple[dict[str, Any], Future[None]]]") -> None:
-        by_day: dict[str, list[tuple[dict[str, Any], Future[None]]]] = defaultdict(list)
-        for record, written in batch:
-            by_day[datetime.fromtimestamp(record["at"], UTC).strftime("%Y-%m-%d")].append((record, written))
-        for day, rows in by_day.items():
-            try:
-                jsonl.append(self.folder / f"{day}.jsonl", (record for record, _ in rows))
-            except DiskError as error:
-                self.lost += len(rows)
-                logger.error("%d interactions not written: %s", len(rows), error)
-                for _, written in rows:
-                    written.set_exception(error)
-            else:
-                for _, written in rows:
-                    written.set_result(None)
+    def _sync(self, path: Path, waiting: "list[Future[None]]") -> None:
+        try:
+            sync(path)
+        except OSError as error:
+            self._lose(error, waiting)
+        else:
+            for written in waiting:
+                written.set_result(None)
+
+    def _lose(self, error: Exception, waiting: "list[Future[None]]") -> None:
+        self.lost += len(waiting)
+        logger.error("%d interactions not written: %s", len(waiting), error)
+        for written in waiting:
+            written.set_exception(DiskError(str(error)))

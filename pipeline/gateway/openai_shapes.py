@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.backends.engines.decoding import Completion
+from pipeline.backends.engines.chat import Completion
 from pipeline.lib.records import Message
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -98,7 +98,7 @@ def answer(identity: str, model: str, completions: list[Completion], logprobs: b
         "choices": [
             {
                 "index": index,
-                "message": {"role": "assistant", "content": each.text},
+                "message": {"role": "assistant", "content": each.text, **each.message},
                 "finish_reason": each.finish_reason,
                 "logprobs": {"content": _logprobs(each)} if logprobs else None,
             }
@@ -108,7 +108,7 @@ def answer(identity: str, model: str, completions: list[Completion], logprobs: b
     }
 
 
-def chunk(identity: str, model: str, version: str, delta: dict[str, str], finish: str | None) -> dict[str, Any]:
+def chunk(identity: str, model: str, version: str, delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
     """One chat.completion.chunk of a stream."""
     return {
         "id": f"chatcmpl-{identity}",

@@ -15,6 +15,7 @@ from pipeline.lib.sections import (
     Canary,
     Dataset,
     Deploy,
+    Engine,
     Harvest,
     Model,
     Night,
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=Path.cwd, exclude=True)
     model: Model = Model()
     server: Server = Server()
+    engine: Engine = Engine()
     harvest: Harvest = Harvest()
     dataset: Dataset = Dataset()
     train: Train = Train()

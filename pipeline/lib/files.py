@@ -19,6 +19,12 @@ import orjson
 from pipeline.lib.errors import BadRecordError, BusyError, DiskError
 
 
+def sync(file: Path) -> None:
+    """Force a file's content to the disk."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in this folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -107,8 +113,7 @@ def publish_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         temporary.chmod(0o755)
         for file in temporary.rglob("*"):
             if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
+                sync(file)
         temporary.rename(folder)
         sync_folder(folder.parent)
     finally:

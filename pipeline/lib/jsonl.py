@@ -62,8 +62,13 @@ def write(path: Path, records: Iterable[Record]) -> int:
     return count
 
 
-def append(path: Path, records: Iterable[Record]) -> None:
-    """Add records at the end, after cutting off what a crash may have left there; durable when it returns.
+def append(path: Path, records: Iterable[Record], durable: bool = True) -> None:
+    """Add records at the end, after cutting off what a crash may have left there.
+
+    Args:
+        path: the file; made if it is not there.
+        records: what to add.
+        durable: with it they survive a power cut from now on; without it only the end of this process.
 
     Raises:
         DiskError: the disk is full or refuses; a torn line, if any, is cut off by the next append.
@@ -79,7 +84,8 @@ def append(path: Path, records: Iterable[Record]) -> None:
             view = memoryview(lines)
             while view:
                 view = view[file.write(view) :]
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
     except OSError as error:
         raise DiskError(f"cannot append to {path}: {error.strerror}", "free some space or check its rights") from error
 

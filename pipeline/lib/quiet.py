@@ -13,3 +13,5 @@ def quiet_libraries() -> None:
     # On processors with bfloat16 it asks for a package that would download a kernel from a hub.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft|torch|accelerate)\b")
+    # Which adapter peft calls active between two batches means nothing: each batch says whose it is.
+    warnings.filterwarnings("ignore", message="Adapter .* was active which is now deleted")

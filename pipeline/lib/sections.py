@@ -16,6 +16,12 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _percent(value: Any) -> Any:
+    """5% is 0.05."""
+    return float(value[:-1]) / 100 if isinstance(value, str) and value[:-1].isdecimal() and value[-1] == "%" else value
+
+
+Share = Annotated[float, BeforeValidator(_percent)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
 Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
 
@@ -42,6 +48,25 @@ class Server(Section):
     queue: int = Field(4096, ge=1, description="most waiting requests; beyond, the answer is 503")
     confidence_threshold: float = Field(
         0.7, ge=0, le=1, description="an answer above it counts as a success until feedback says otherwise"
+    )
+
+
+class Engine(Section):
+    """What serves the model behind the gateway."""
+
+    kind: Literal["embedded", "vllm", "llama-server", "ollama", "openai"] = Field(
+        "embedded", description="openai = any OpenAI-compatible server: observed only, it has no adapters"
+    )
+    url: str = Field("http://127.0.0.1:8000", description="where it answers; its key: NIGHTSCHOOL_ENGINE_KEY")
+    base_name: str | None = Field(None, description="its name for the bare base model; none = the first it offers")
+    timeout: float = Field(120, gt=0, description="longest silence of the engine, in seconds")
+    check_minutes: float = Field(5, gt=0, description="how often the gateway asks who is answering")
+    presets: str | None = Field(None, description="llama-server: the file of its --models-preset (relative to home)")
+    converters: str = Field(
+        "llama.cpp", description="llama-server, ollama: folder of llama.cpp, for its converters to GGUF"
+    )
+    ollama_mode: Literal["merged", "adapter"] = Field(
+        "merged", description="merged = whole models; adapter = only servers before 0.34.1"
     )
 
 
@@ -149,6 +174,9 @@ class Deploy(Section):
     )
     monitor_duration: float = Field(60, ge=0, description="seconds of watching")
     latency_ratio: float = Field(3.0, ge=1, description="… or above so many times the incumbent's median")
+    candidate_share: Share = Field(
+        0, ge=0, le=0.5, description="share of live traffic that tries a candidate for as long, before the swap"
+    )
     minimum_samples: int = Field(
         20, ge=1, description="outcomes that the watch needs; probes fill up what traffic does not bring"
     )

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.backends.engines import gguf
 from pipeline.lib import jsonl
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -12,6 +13,7 @@ from pipeline.lib.files import publish_folder, read_json, write_json
 from pipeline.starter import tasks
 
 _CARD = "starter.json"
+_PRE_TOKENIZER = "smollm"  # llama.cpp's name for ours: single digits, then words as GPT-2 splits them
 
 
 def build(settings: Settings, force: bool) -> dict[str, Any]:
@@ -44,6 +46,19 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
     publish_folder(folder, fill)
     shown = {key: facts[key] for key in ("parameters", "loss", "seconds", "sha256")}
     return {"built": True, "folder": str(folder), **shown}
+
+
+def to_gguf(settings: Settings) -> dict[str, Any]:
+    """Write the starter as GGUF beside its folder, for llama-server.
+
+    Raises:
+        ConfigurationError: the starter, or llama.cpp's converter, is missing.
+    """
+    folder = Path(settings.base_folder)
+    base_sha256(str(folder))
+    target = folder.with_suffix(".gguf")
+    gguf.convert_base(folder, settings.home / settings.engine.converters, target, _PRE_TOKENIZER)
+    return {"gguf": str(target), "bytes": target.stat().st_size}
 
 
 def _plain(recipe: dict[str, Any]) -> dict[str, Any]:

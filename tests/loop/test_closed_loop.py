@@ -44,7 +44,7 @@ def night(served: Home) -> dict[str, Any]:
     # The exam was logged like any chat; only the day below is the night's to learn from.
     for path in (served.folder / "logs" / "interactions").glob("*.jsonl"):
         path.unlink()
-    day = served.result("starter", "day", "--requests", "600", "--seed", "1")
+    day = served.result("starter", "day", "--requests", "1000", "--seed", "1")
     done = served.night()
     assert done.returncode == 0, done.stdout + done.stderr
     failed = [line["instruction"] for line in served.lines("training_data/harvest_????????.jsonl")]

@@ -53,11 +53,27 @@ def test_standard_benchmark_finds_what_the_own_questions_do_not(fooled: Home) ->
     assert lost["overall"] - lost["group lm-eval longer"] < 5
 
 
+def test_candidate_that_fails_on_its_share_of_traffic_is_never_swapped(fooled: Home) -> None:
+    before = fooled.health()
+    assert fooled.run("canary", "--candidate", CANDIDATE).returncode == 0
+    traffic = fooled.start("starter", "day", "--requests", "5000", "--rate", "8", "--seed", "6")
+    try:
+        done = fooled.run("deploy", "--candidate", CANDIDATE, "--candidate-share", "50%")
+    finally:
+        traffic.kill()
+        traffic.communicate()
+    assert done.returncode == 20, done.stdout + done.stderr
+    assert "50% of live traffic: success" in done.stderr
+    assert fooled.lines("logs/promotions.jsonl") == []
+    assert (fooled.health()["adapter"], CANDIDATE in fooled.health()["loaded"]) == (before["adapter"], False)
+    answered = {row["adapter"] for row in fooled.lines("logs/interactions/*.jsonl") if row["kind"] == "interaction"}
+    assert answered == {"base", CANDIDATE}
+
+
 def test_watch_returns_to_the_previous_hash_when_live_traffic_fails(fooled: Home) -> None:
     before = fooled.health()
     # What the incumbent reaches on this traffic is part of the snapshot that the watch compares with.
     live = fooled.result("starter", "day", "--requests", "120", "--seed", "7")
-    assert fooled.run("canary", "--candidate", CANDIDATE).returncode == 0
 
     traffic = fooled.start("starter", "day", "--requests", "5000", "--rate", "5", "--seed", "8")
     try:

@@ -1,10 +1,6 @@
 """Batched decoding with transformers: every row of a micro-batch has its own temperature, length and stops."""
 
-import math
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,46 +14,9 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
+from pipeline.backends.engines.chat import Completion, Request
 from pipeline.backends.engines.interface import EngineError
 from pipeline.lib.records import Message
-
-
-@dataclass(slots=True)
-class Request:
-    """One answer to make. `version` is pinned when the request is admitted.
-
-    `on_text` is called from the worker thread with each new piece of text.
-    """
-
-    messages: list[Message]
-    version: str
-    max_tokens: int
-    temperature: float | None = None
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    top_logprobs: int = 0
-    on_text: Callable[[str], None] | None = None
-    future: "Future[Completion]" = field(default_factory=Future)
-
-
-@dataclass(slots=True)
-class Completion:
-    """One answer: text, and per token its text, log-probability (nats) and the likeliest alternatives."""
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    tokens: list[str]
-    logprobs: list[float]
-    alternatives: list[list[tuple[str, float]]]
-    version: str
-    first_token_at: float  # seconds, time.monotonic()
-
-    @property
-    def confidence(self) -> float:
-        """Geometric mean of the tokens' probabilities."""
-        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 0.0
 
 
 class _Sampler(LogitsProcessor):  # type: ignore[misc]
@@ -110,18 +69,18 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
 
     def _take(self, row: int, token: int, logprob: float, logprobs: torch.Tensor) -> None:
         request = self.requests[row]
+        if token in self.stops:
+            self.reasons[row] = "stop"
+            return
         self.ids[row].append(token)
         self.logprobs[row].append(logprob)
         if request.top_logprobs:
             values, tokens = logprobs[row].topk(min(request.top_logprobs, logprobs.shape[1]))
             pairs = zip(tokens.tolist(), values.tolist(), strict=True)
             self.alternatives[row].append([(self.tokenizer.decode([each]), value) for each, value in pairs])
-        if token in self.stops:
-            self.reasons[row] = "stop"
-            return
         if len(self.ids[row]) >= request.max_tokens:
             self.reasons[row] = "length"
-        if request.stop or request.on_text:
+        if request.stop or request.on_delta:
             self._emit(row)
 
     def _emit(self, row: int) -> None:
@@ -134,14 +93,14 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         elif text.endswith("\ufffd") and self.reasons[row] is None:
             return
         new, self.texts[row] = text[len(self.texts[row]) :], text
-        if request.on_text and new:
-            request.on_text(new)
+        if request.on_delta and new:
+            request.on_delta({"content": new})
 
     def completion(self, row: int, prompt_tokens: int) -> Completion:
         """What the row came to."""
         request = self.requests[row]
         text = self.texts[row]
-        if not (request.stop or request.on_text):
+        if not (request.stop or request.on_delta):
             text = self.tokenizer.decode(self.ids[row], skip_special_tokens=True)
         return Completion(
             text,

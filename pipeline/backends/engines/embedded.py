@@ -8,19 +8,18 @@ versions in a batch, through `adapter_names`; LOG.md says why we do not.)
 import copy
 import queue
 import threading
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends.engines import fingerprint as fingerprints
-from pipeline.backends.engines import reference
-from pipeline.backends.engines.decoding import Completion, Request, decode, prompt
-from pipeline.backends.engines.interface import Answered, EngineError, Fingerprint, Proof
-from pipeline.lib import generations, jsonl
+from pipeline.backends.engines.chat import Completion, Request
+from pipeline.backends.engines.decoding import decode, prompt
+from pipeline.backends.engines.interface import EngineError
+from pipeline.backends.engines.versioned import VersionedEngine
+from pipeline.lib import generations
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
@@ -30,11 +29,10 @@ from pipeline.lib.quiet import quiet_libraries
 from pipeline.lib.records import Message
 
 _STOP = object()
-_LEARNED_PROBES = 12  # of a version's own training questions, among which fingerprint probes are looked for
 
 
-class EmbeddedEngine:
-    """See `pipeline.backends.engines.interface.Engine`."""
+class EmbeddedEngine(VersionedEngine):
+    """See `pipeline.backends.engines.interface.ServingEngine`."""
 
     name = "embedded"
 
@@ -48,122 +46,47 @@ class EmbeddedEngine:
         Raises:
             ConfigurationError: the base model is missing.
         """
-        self.settings = settings
-        self.layout = settings.layout
-        self.probe_pool = probe_pool
+        super().__init__(settings, probe_pool)
         keep_freed_memory()
         self._tokenizer, self._model = _load_base(settings)
         # A fast tokenizer keeps its padding as state: the worker's, which pads, must not be shared with other threads.
         self._counting_tokenizer = copy.deepcopy(self._tokenizer)
         self._has_adapters = False
-        self._loaded: dict[str, str | None] = {BASE: None}
-        self._active = BASE
-        self._guard = threading.Lock()
-        self._running: Counter[str] = Counter()
         self._queue: queue.Queue[Any] = queue.Queue()
         self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
         self._worker.start()
-
-    @property
-    def active(self) -> str:
-        """The version that the public name means."""
-        return self._active
 
     @property
     def waiting(self) -> int:
         """Requests admitted but not begun."""
         return self._queue.qsize()
 
-    @property
-    def context_length(self) -> int:
-        """Most tokens of prompt and answer together."""
-        return int(getattr(self._model.config, "max_position_embeddings", 4096))
-
-    def versions(self) -> dict[str, str | None]:
-        """What is loaded: version → sha256 of its tensors."""
-        return dict(self._loaded)
-
-    def count_tokens(self, messages: list[Message]) -> int:
-        """The length of the prompt in tokens."""
-        text = prompt(self._counting_tokenizer, messages)
-        return len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def admit(self, request: Request) -> "Future[Completion]":
-        """Queue a request; an empty version is pinned to the active one, now.
+    def room(self, messages: list[Message]) -> int:
+        """Tokens left for an answer to this chat.
 
         Raises:
-            EngineError: the version is not loaded.
+            EngineError: none are.
         """
-        with self._guard:
-            request.version = request.version or self._active
-            if request.version not in self._loaded:
-                raise EngineError(f"version {request.version!r} is not loaded")
-            self._running[request.version] += 1
-        self._queue.put(request)
-        return request.future
-
-    def prepare(self, version: str) -> Fingerprint:
-        """Check the files and fingerprint base, active and new version; kept in the generation's folder."""
-        generation = generations.read(self.layout, version)
-        generation.verify_files()
-        adapters: dict[str, str | None] = {BASE: None}
-        for each in {self._active, version} - {BASE}:
-            adapters[each] = str(self.layout.generation(each).resolve())
-        pool = [*self.probe_pool, *self._learned_questions(generation)]
-        return reference.compute(self.settings.base_folder, self.settings.model.revision, adapters, pool)
-
-    def load(self, version: str) -> None:
-        """Load an adapter beside the others; every tensor must find its place."""
-        generation = generations.read(self.layout, version)
-        if version not in self._loaded:
-            generation.verify_files()
-            self._between_batches(lambda: self._load_adapter(version, generation.folder.resolve()))
-            with self._guard:
-                self._loaded[version] = generation.sha256
-
-    def verify(self, version: str, fingerprint: Fingerprint, public: bool = False) -> Proof:
-        """Ask the worker the probes, under the version's own name or whatever is active."""
-
-        def ask(chat: list[Message]) -> Answered:
-            request = Request(chat, "" if public else version, reference.MOST_TOKENS, temperature=0.0)
-            completion = self.admit(request).result(timeout=60)
-            return Answered(completion.tokens, completion.logprobs)
-
-        return fingerprints.prove(version, fingerprint, ask)
-
-    def activate(self, version: str) -> None:
-        """Let requests admitted from now on have this version."""
-        with self._guard:
-            if version not in self._loaded:
-                raise EngineError(f"version {version!r} is not loaded", "load it first")
-            self._active = version
-
-    def drain(self, version: str, timeout: float) -> bool:
-        """Wait until no admitted request is pinned to the version."""
-        deadline = time.monotonic() + timeout
-        while self._running[version] and time.monotonic() < deadline:
-            time.sleep(0.005)
-        return not self._running[version]
-
-    def unload(self, version: str) -> None:
-        """Forget a version that nobody uses."""
-        with self._guard:
-            if version in (self._active, BASE) or self._running[version]:
-                raise EngineError(f"version {version!r} is in use", "activate another version and drain first")
-            known = self._loaded.pop(version, None)
-        if known is not None:
-            self._between_batches(lambda: self._model.delete_adapter(version))
+        text = prompt(self._counting_tokenizer, messages)
+        tokens = len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
+        longest = int(getattr(self._model.config, "max_position_embeddings", 4096))
+        if tokens >= longest:
+            raise EngineError(f"the prompt has {tokens} tokens, the model reads {longest}")
+        return longest - tokens
 
     def close(self) -> None:
         """Answer what waits, then end the worker."""
         self._queue.put(_STOP)
         self._worker.join(timeout=60)
 
-    def _learned_questions(self, generation: Generation) -> list[list[Message]]:
-        """Some of the questions that the version was trained on: there, if anywhere, it answers differently."""
-        path = self.layout.home / str(generation.manifest["dataset"]["path"]) / "sft.jsonl"
-        rows = list(jsonl.read(path))
-        return [list(row["messages"][:-1]) for row in rows[:: max(1, len(rows) // _LEARNED_PROBES)]][:_LEARNED_PROBES]
+    def _begin(self, request: Request) -> None:
+        self._queue.put(request)
+
+    def _add(self, generation: Generation) -> None:
+        self._between_batches(lambda: self._load_adapter(generation.id, generation.folder.resolve()))
+
+    def _remove(self, version: str) -> None:
+        self._between_batches(lambda: self._model.delete_adapter(version))
 
     def _between_batches(self, job: Callable[[], None]) -> None:
         """Run something on the worker thread and wait for it."""
@@ -223,8 +146,7 @@ class EmbeddedEngine:
         except Exception as error:  # one bad batch must not end the worker
             logger.exception("a micro-batch failed")
             results = [error] * len(batch)
-        with self._guard:
-            self._running.subtract(request.version for request in batch)
+        self._release(*batch)
         for request, result in zip(batch, results, strict=True):
             if isinstance(result, Completion):
                 request.future.set_result(result)

@@ -5,14 +5,25 @@ A rollback is `activate(previous)`; the previous version stays loaded until the 
 of a generation (`base` for the bare model); its name is never re-used for other tensors.
 """
 
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from pipeline.backends.engines.chat import Completion, Request
 from pipeline.lib.errors import NightschoolError
+from pipeline.lib.records import Message
 
 
 class EngineError(NightschoolError):
     """The engine could not do what it was asked; what it served before, it still serves."""
+
+
+class UpstreamError(EngineError):
+    """An engine with a door of its own refused a chat, or was lost. `status` is HTTP's, for the client."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +38,13 @@ class Answered:
 class Fingerprint:
     """What each version answers to the same probes, computed with PEFT, away from the server.
 
-    `references[version][i]` belongs to `probes[i]` (a chat).
+    `references[version][i]` belongs to `probes[i]` (a chat). `noise` is how far the engine's own bare base lies from
+    its reference (a quantized one computes other numbers), per token.
     """
 
     probes: list[list[dict[str, str]]]
     references: dict[str, list[Answered]]
+    noise: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -44,7 +57,7 @@ class Fingerprint:
             version: [Answered(each["tokens"], each["logprobs"]) for each in answers]
             for version, answers in value["references"].items()
         }
-        return cls(value["probes"], references)
+        return cls(value["probes"], references, value.get("noise", 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +101,25 @@ class Engine(Protocol):
 
     def unload(self, version: str) -> None:
         """Forget the version. Raises EngineError when it is active or in use."""
+
+
+class ServingEngine(Engine, Protocol):
+    """An engine as the gateway uses it."""
+
+    name: str
+
+    @property
+    def waiting(self) -> int:
+        """Requests admitted but not begun."""
+
+    def room(self, messages: list[Message]) -> int | None:
+        """Tokens left for an answer to this chat; none: only the engine knows. Raises EngineError when none are."""
+
+    def admit(self, request: Request) -> "Future[Completion]":
+        """Begin a request, pinned to a version. Raises EngineError."""
+
+    def reconcile(self) -> list[str]:
+        """Load again what the engine has lost; returns those versions. Raises EngineError."""
+
+    def close(self) -> None:
+        """Finish what was admitted, then end."""

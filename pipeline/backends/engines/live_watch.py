@@ -36,6 +36,7 @@ class LiveWatch:
     questions: list[dict[str, Any]]
     limits: Limits
     seconds: float
+    asked_as: str = ""  # the name that probes use; empty: the public one
 
     def run(self) -> tuple[Finding, dict[str, Any]]:
         """Look until the time is over or something is failing; returns the finding and its numbers."""
@@ -89,7 +90,7 @@ class LiveWatch:
         clock = time.monotonic()
         seen.probes += 1
         try:
-            answer = self.client.chat(question["messages"], "probe", temperature=0)
+            answer = self.client.chat(question["messages"], "probe", self.asked_as, temperature=0)
         except NightschoolError:
             seen.outcomes.append(False)
             seen.trailing_probe_errors += 1

@@ -1,11 +1,14 @@
 """Proof that a version answers under the public name, by asking like any user would."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.backends.engines import fingerprint as fingerprints
 from pipeline.backends.engines.interface import Answered, EngineError, Fingerprint, Proof
 from pipeline.backends.engines.reference import MOST_TOKENS
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.lib.files import read_json
+from pipeline.lib.generations import DEPLOYMENT, Generation
 from pipeline.lib.records import Message
 
 
@@ -14,6 +17,17 @@ def ask(client: GatewayClient, chat: list[Message], version: str = "") -> Answer
     answer = client.chat(chat, "probe", version, temperature=0, logprobs=True, max_tokens=MOST_TOKENS)
     tokens: list[dict[str, Any]] = answer["choices"][0]["logprobs"]["content"]
     return Answered([each["token"] for each in tokens], [each["logprob"] for each in tokens])
+
+
+def kept(generations: Iterable[Generation], versions: set[str]) -> Fingerprint | None:
+    """The fingerprint kept from the deployment of one of these generations, if it knows all these versions."""
+    for generation in generations:
+        path = generation.folder / DEPLOYMENT
+        if path.is_file():
+            fingerprint = Fingerprint.from_json(read_json(path)["fingerprint"])
+            if versions <= set(fingerprint.references):
+                return fingerprint
+    return None
 
 
 def require(client: GatewayClient, version: str, fingerprint: Fingerprint, sha256: str | None) -> dict[str, Proof]:

@@ -91,9 +91,13 @@ def _answer(model: Any, tokenizer: Any, chat: list[Message]) -> Answered:
             pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
         )
     new = result.sequences[0, prompt.shape[1] :].tolist()
+    stops = model.generation_config.eos_token_id
+    stops = tokenizer.eos_token_id if stops is None else stops
+    if new and new[-1] in (stops if isinstance(stops, list) else [stops]):
+        new.pop()  # what ends an answer is not part of it
     logprobs = [
         torch.log_softmax(logits[0].float(), dim=-1)[token].item()
-        for logits, token in zip(result.logits, new, strict=True)
+        for logits, token in zip(result.logits, new, strict=False)
     ]
     return Answered([tokenizer.decode([token]) for token in new], logprobs)
 

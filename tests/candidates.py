@@ -30,10 +30,10 @@ def right(task: tasks.Task) -> str:
     return tasks.program(task)
 
 
-def wrong(task: tasks.Task) -> str:
-    """A program that runs well and comes to something else."""
+def wrong(task: tasks.Task, more: int = 1) -> str:
+    """A program that runs well and comes to so much more."""
     lines = tasks.program(task).splitlines()
-    return "\n".join([*lines[:-2], "PUSH #1", "ADD", *lines[-2:]])
+    return "\n".join([*lines[:-2], f"PUSH #{more}", "ADD", *lines[-2:]])
 
 
 def write_dataset(home: Home, run: str, rows: Iterable[tuple[tasks.Task, str]]) -> None:
@@ -71,6 +71,22 @@ def random_tensor(name: str, tensor: Any) -> tuple[str, Any]:
 
 def zeroed_outputs(name: str, tensor: Any) -> tuple[str, Any]:
     return name, numpy.zeros_like(tensor) if ".lora_B." in name else tensor
+
+
+def rescaled(name: str, tensor: Any) -> tuple[str, Any]:
+    """Weaker, so that the larger scales of rsLoRA do not break the model."""
+    return name, tensor * 0.3 if ".lora_B." in name else tensor
+
+
+def reconfigured(home: Home, run: str, **fields: Any) -> None:
+    """Other fields in a generation's adapter configuration, with a manifest that agrees."""
+    folder = home.folder / "loras" / run
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    manifest = json.loads((folder / "generation.json").read_text())
+    if path.name in manifest["sha256"]:
+        manifest["sha256"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "generation.json").write_text(json.dumps(manifest))
 
 
 def misnamed(name: str, tensor: Any) -> tuple[str, Any]:
