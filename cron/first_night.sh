@@ -18,6 +18,16 @@ requests="${REQUESTS:-1500}"
 echo "── the base model (made once, kept in models/)"
 "$NIGHTSCHOOL" starter build
 
+# In this order: the gateway finishes what was asked while its engine still answers.
+stop() {
+    local process
+    for process in ${traffic:-} ${server:-} ${engine_process:-}; do
+        kill "$process" 2>/dev/null || true
+        wait "$process" 2>/dev/null || true
+    done
+}
+trap stop EXIT
+
 engine="${ENGINE:-embedded}"
 if [ "$engine" != embedded ]; then
     echo "── the engine: $engine"
@@ -28,7 +38,6 @@ if [ "$engine" != embedded ]; then
     [ "$engine" != llama-server ] || [ -e models/starter.gguf ] || "$NIGHTSCHOOL" starter gguf
     "$here/start_engine.sh" "$engine" "$port" >>logs/engine.log 2>&1 &
     engine_process=$!
-    trap 'kill ${traffic:-} ${server:-} 2>/dev/null; wait ${server:-} 2>/dev/null; kill $engine_process 2>/dev/null; wait' EXIT
     healthy="import sys, urllib.request as u; u.urlopen(sys.argv[1] + '/health', timeout=2)"
     for _ in $(seq 300); do
         "$(dirname "$NIGHTSCHOOL")/python" -c "$healthy" "$NIGHTSCHOOL_ENGINE__URL" 2>/dev/null && break
@@ -44,7 +53,6 @@ if "$NIGHTSCHOOL" doctor >/dev/null 2>&1; then
 else
     "$NIGHTSCHOOL" serve >>logs/serve.log 2>&1 &
     server=$!
-    trap 'kill ${traffic:-} $server 2>/dev/null; wait $server; kill ${engine_process:-} 2>/dev/null; wait' EXIT
     for _ in $(seq 240); do
         "$NIGHTSCHOOL" doctor >/dev/null 2>&1 && break
         kill -0 $server 2>/dev/null || break
