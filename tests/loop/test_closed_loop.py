@@ -44,7 +44,7 @@ def night(served: Home) -> dict[str, Any]:
     # The exam was logged like any chat; only the day below is the night's to learn from.
     for path in (served.folder / "logs" / "interactions").glob("*.jsonl"):
         path.unlink()
-    day = served.result("starter", "day", "--requests", "1000", "--seed", "1")
+    day = served.result("starter", "day", "--requests", "800", "--seed", "1")
     done = served.night()
     assert done.returncode == 0, done.stdout + done.stderr
     failed = [line["instruction"] for line in served.lines("training_data/harvest_????????.jsonl")]
@@ -106,7 +106,7 @@ def assert_refused(served: Home, candidate: str) -> dict[str, Any]:
 
 
 def test_candidate_trained_on_wrong_answers_is_refused(served: Home, night: dict[str, Any]) -> None:
-    rows = [(task, candidates.wrong(task)) for task in candidates.tasks_of("wrong", 300, (1, 2, 3))]
+    rows = [(task, candidates.wrong(task)) for task in candidates.tasks_of("wrong", 150, (1, 2, 3))]
     candidates.write_dataset(served, "20300101T000000Z", rows)
     assert served.run("train", "--run", "20300101T000000Z").returncode == 0
     assert_refused(served, "20300101T000000Z")

@@ -66,6 +66,7 @@ def test_candidate_that_fails_on_its_share_of_traffic_is_never_swapped(fooled: H
     assert "50% of live traffic: success" in done.stderr
     assert fooled.lines("logs/promotions.jsonl") == []
     assert (fooled.health()["adapter"], CANDIDATE in fooled.health()["loaded"]) == (before["adapter"], False)
+    assert fooled.ask("set x to 1 + 2")["system_fingerprint"] == "base"
     answered = {row["adapter"] for row in fooled.lines("logs/interactions/*.jsonl") if row["kind"] == "interaction"}
     assert answered == {"base", CANDIDATE}
 

@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from pipeline.backends.engines.decoding import Request, decode
 
 WORDS = ["<pad>", "<eos>", *(f"w{number}" for number in range(62))]
-LONG = 150  # tokens: more than the cache has room for at first
+LONG = 80  # tokens: more than the cache has room for at first
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def request(text: str, **options: Any) -> Request:
 
 def test_greedy_answers_are_those_of_transformers_alone(model: Any, tokenizer: Any) -> None:
     source = random.Random(0)
-    texts = [" ".join(source.choices(WORDS[2:], k=source.randint(1, 12))) for _ in range(9)]
+    texts = [" ".join(source.choices(WORDS[2:], k=source.randint(1, 12))) for _ in range(6)]
     answers = decode(model, tokenizer, [request(text, max_tokens=LONG) for text in texts])
     for text, answer in zip(texts, answers, strict=True):
         ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)

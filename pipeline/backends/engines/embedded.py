@@ -86,7 +86,7 @@ class EmbeddedEngine(VersionedEngine):
         self._between_batches(lambda: self._load_adapter(generation.id, generation.folder.resolve()))
 
     def _remove(self, version: str) -> None:
-        self._between_batches(lambda: self._model.delete_adapter(version))
+        self._between_batches(lambda: self._forget(version))
 
     def _between_batches(self, job: Callable[[], None]) -> None:
         """Run something on the worker thread and wait for it."""
@@ -181,9 +181,17 @@ class EmbeddedEngine(VersionedEngine):
                 names = [*result.unexpected_keys, *missing]
                 raise EngineError(f"adapter {version}: {len(names)} tensors find no place, first {names[0]}")
         except BaseException:
-            self._model.delete_adapter(version)
+            self._forget(version)
             raise
         self._model.eval()
+
+    def _forget(self, version: str) -> None:
+        """Without its last adapter a peft model cannot even answer as the base, so it is taken off then."""
+        if set(self._model.peft_config) == {version}:
+            self._model = self._model.unload()
+            self._has_adapters = False
+        else:
+            self._model.delete_adapter(version)
 
 
 def _load_base(settings: Settings) -> tuple[Any, Any]:
