@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -74,12 +73,13 @@ class ChatDoor:
         raw = await http.body()
         body = parse(ChatRequest, raw)
         session = http.headers.get(SESSION_HEADER)
+        purpose = http.headers.get(PURPOSE_HEADER, "user")
         asked = Asked(
             body,
-            self._version(body.model, session or body.user),
-            http.headers.get(PURPOSE_HEADER, "user"),
+            self._version(body.model, purpose, session or body.user),
+            purpose,
             session,
-            orjson.loads(raw),
+            json.loads(raw),
         )
         try:
             self._check_length(asked)
@@ -107,14 +107,18 @@ class ChatDoor:
             headers={INTERACTION_HEADER: asked.id},
         )
 
-    def _version(self, model: str, person: str | None) -> str:
-        """The version that a model name means: `name@version`, or for the public one what is active (or on trial)."""
+    def _version(self, model: str, purpose: str, person: str | None) -> str:
+        """The version that a model name means: `name@version`, or for the public one what is active.
+
+        People may get a candidate on trial; what asks for a purpose of its own never does.
+        """
         name, _, version = model.partition("@")
         if name not in ("", self.settings.model.name):
             raise ApiError(404, f"no model {model!r}; there is {self.settings.model.name!r}", "not_found_error")
         if version and version not in self.engine.versions():
             raise ApiError(404, f"version {version!r} is not loaded", "not_found_error")
-        return version or self.share.choose(self.engine.active, person)
+        active = self.engine.active
+        return version or (self.share.choose(active, person) if purpose == "user" else active)
 
     def _check_length(self, asked: Asked) -> None:
         if self.engine.waiting >= self.settings.server.queue:
