@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import candidates
 import requests
@@ -111,7 +112,7 @@ def installation(kind: str, folder: Path, trained: Path, base: Path) -> Iterator
         engine.stop()
 
 
-def control(home: Home, verb: str, version: str, **more: object) -> dict[str, object]:
+def control(home: Home, verb: str, version: str, **more: Any) -> dict[str, Any]:
     body = {"version": version, **more}
     answer = requests.post(f"{home.url}/control/{verb}", json=body, headers=home.token, timeout=600)
     assert answer.ok, answer.text

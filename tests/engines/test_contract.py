@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import candidates
 import pytest
@@ -38,7 +39,7 @@ def home(installed: tuple[Home, EngineProcess]) -> Home:
 
 
 @pytest.fixture(scope="module")
-def fingerprints(home: Home) -> dict[str, object]:
+def fingerprints(home: Home) -> dict[str, Any]:
     """Every version prepared and loaded."""
     found = {version: control(home, "prepare", version)["fingerprint"] for version in VERSIONS}
     for version in VERSIONS:
@@ -46,17 +47,17 @@ def fingerprints(home: Home) -> dict[str, object]:
     return found
 
 
-def proof(home: Home, version: str, fingerprint: object, public: bool = False) -> dict[str, object]:
-    return dict(control(home, "verify", version, fingerprint=fingerprint, public=public)["proof"])  # type: ignore[call-overload]
+def proof(home: Home, version: str, fingerprint: Any, public: bool = False) -> dict[str, Any]:
+    return dict(control(home, "verify", version, fingerprint=fingerprint, public=public)["proof"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_version_answers_as_it_does_under_peft(home: Home, fingerprints: dict[str, object], version: str) -> None:
+def test_a_version_answers_as_it_does_under_peft(home: Home, fingerprints: dict[str, Any], version: str) -> None:
     found = proof(home, version, fingerprints[version])
     assert found["holds"], found
 
 
-def test_the_public_name_follows_activation_and_rollback(home: Home, fingerprints: dict[str, object]) -> None:
+def test_the_public_name_follows_activation_and_rollback(home: Home, fingerprints: dict[str, Any]) -> None:
     for version in (ONE_MORE, TWO_MORE, ONE_MORE, ROOT_SCALED, ONE_MORE):
         control(home, "activate", version)
         found = proof(home, version, fingerprints[version], public=True)
@@ -64,7 +65,7 @@ def test_the_public_name_follows_activation_and_rollback(home: Home, fingerprint
         assert home.health()["adapter"] == version
 
 
-def test_swaps_under_load_lose_nothing_and_mix_nothing(home: Home, fingerprints: dict[str, object]) -> None:
+def test_swaps_under_load_lose_nothing_and_mix_nothing(home: Home, fingerprints: dict[str, Any]) -> None:
     questions = [task.question for task in candidates.tasks_of("load", 8, (1, 2))]
     expected = {
         (version, question): home.ask(question, f"starter@{version}")["choices"][0]["message"]["content"]
@@ -95,7 +96,7 @@ def test_swaps_under_load_lose_nothing_and_mix_nothing(home: Home, fingerprints:
     assert [each for each in seen if expected[each[0], each[1]] != each[2]] == []
 
 
-def test_a_stream_says_the_same_as_the_whole_answer(home: Home, fingerprints: dict[str, object]) -> None:
+def test_a_stream_says_the_same_as_the_whole_answer(home: Home, fingerprints: dict[str, Any]) -> None:
     control(home, "activate", ONE_MORE)
     question = "set x to 1 + 2"
     body = {"messages": [{"role": "user", "content": question}], "temperature": 0, "stream": True}
@@ -107,9 +108,7 @@ def test_a_stream_says_the_same_as_the_whole_answer(home: Home, fingerprints: di
 
 
 @pytest.mark.parametrize("damage", ["truncated", "misnamed"])
-def test_an_adapter_that_does_not_load_changes_nothing(
-    home: Home, fingerprints: dict[str, object], damage: str
-) -> None:
+def test_an_adapter_that_does_not_load_changes_nothing(home: Home, fingerprints: dict[str, Any], damage: str) -> None:
     control(home, "activate", ONE_MORE)
     version = "20300501T000000Z" if damage == "truncated" else "20300502T000000Z"
     if damage == "truncated":
@@ -124,7 +123,7 @@ def test_an_adapter_that_does_not_load_changes_nothing(
     assert found["holds"], found
 
 
-def test_what_is_unloaded_is_gone_and_can_come_back(home: Home, fingerprints: dict[str, object]) -> None:
+def test_what_is_unloaded_is_gone_and_can_come_back(home: Home, fingerprints: dict[str, Any]) -> None:
     control(home, "activate", ONE_MORE)
     assert control(home, "drain", TWO_MORE, timeout=10)["drained"]
     control(home, "unload", TWO_MORE)
@@ -134,7 +133,7 @@ def test_what_is_unloaded_is_gone_and_can_come_back(home: Home, fingerprints: di
 
 
 def test_an_engine_that_was_restarted_gets_its_versions_back(
-    installed: tuple[Home, EngineProcess], fingerprints: dict[str, object]
+    installed: tuple[Home, EngineProcess], fingerprints: dict[str, Any]
 ) -> None:
     home, engine = installed
     if engine.kind == "embedded":
@@ -152,4 +151,4 @@ def test_an_engine_that_was_restarted_gets_its_versions_back(
 
 
 def _ok(home: Home) -> bool:
-    return bool(control(home, "check", TWO_MORE)["check"]["proven"] is not False)  # type: ignore[index]
+    return bool(control(home, "check", TWO_MORE)["check"]["proven"] is not False)

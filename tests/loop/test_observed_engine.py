@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,8 +18,8 @@ def theirs() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def observing(theirs: StandIn, tmp_path_factory: pytest.TempPathFactory, base_model: object) -> Iterator[Home]:
-    home = make_home(tmp_path_factory.mktemp("observing"), base_model)  # type: ignore[arg-type]
+def observing(theirs: StandIn, tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Iterator[Home]:
+    home = make_home(tmp_path_factory.mktemp("observing"), base_model)
     home.environment = {
         "NIGHTSCHOOL_ENGINE__KIND": "openai",
         "NIGHTSCHOOL_ENGINE__URL": theirs.url,
