@@ -1,7 +1,7 @@
 # make night          set up, then play one day and one night on the embedded default
 #                     (ENGINE=vllm or ENGINE=llama-server: on that engine, after `make engines`)
 # make test           set up, then lint, types, import rules, tests
-# make engines        build or install real engines, outside of this folder (once; 20 minutes)
+# make engines        build or install real engines, outside of this folder (once)
 # make test-engines   what every engine must do, asked of real ones
 PYTHON ?= python3
 VENV := .venv

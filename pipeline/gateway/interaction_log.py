@@ -3,7 +3,7 @@
 {"kind": "interaction", …}   what was asked and answered
 {"kind": "feedback", "interaction_id": …, …}   what came of it, maybe days later
 
-A row is given to the kernel at once (about 0.1 ms), so whatever was answered survives the end of the gateway, however
+A row is given to the kernel at once, so whatever was answered survives the end of the gateway, however
 it ends. Forcing it to the disk takes longer and is done in the background, for many rows together.
 """
 

@@ -2,7 +2,7 @@
 # Real engines for tests and for `make night ENGINE=…`, kept outside the checkout by version.
 #
 # usage    tests/engines/install.sh [vllm] [llama-server]      (none: both)
-# needs    for llama-server a C++ compiler, CMake 3.18 or newer, 15 minutes on two cores; for vLLM 4 GB of disk
+# needs    for llama-server a C++ compiler, CMake; for vLLM 4 GB of disk
 # leaves   ${NIGHTSCHOOL_ENGINES:-~/.cache/nightschool/engines}/{vllm,llama-server}-<version>
 set -euo pipefail
 

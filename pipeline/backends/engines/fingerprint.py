@@ -10,7 +10,7 @@ from pipeline.lib.records import Message
 
 # Float32 noise between two ways to compute the same logits was at most 0.005 per token; a wrong token counts as 1.
 MARGIN = 0.02
-LARGEST_NOISE = 0.3  # per token: a quantized base is nearer to its reference, another model is not
+LARGEST_NOISE = 0.3  # per token; chosen, not measured: beyond it the engine's base is taken for another model
 PROBES = 4
 
 

@@ -25,6 +25,13 @@ _HEAD = "keys before the first section"
 _WHAT = "engine.presets is the file that llama-server got as --models-preset"
 
 
+class _Presets(configparser.ConfigParser):
+    """Keys keep their case: some are names of environment variables."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 class LlamaServerEngine(RemoteEngine):
     """See `pipeline.backends.engines.interface.ServingEngine`."""
 
@@ -93,8 +100,7 @@ class LlamaServerEngine(RemoteEngine):
             time.sleep(_TICK)
 
     def _sections(self, text: str) -> dict[str, dict[str, str]]:
-        presets = configparser.ConfigParser(interpolation=None, strict=False)
-        presets.optionxform = str  # type: ignore[assignment, method-assign]
+        presets = _Presets(interpolation=None, strict=False)
         try:
             presets.read_string(f"[{_HEAD}]\n{text}")  # llama.cpp allows keys before the first section
         except configparser.Error as error:
