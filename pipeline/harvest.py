@@ -27,6 +27,7 @@ from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
 from pipeline.backends.sources.own_log import OwnLog
 from pipeline.backends.teachers.council import Decision, decide
 from pipeline.backends.teachers.interface import Draft, Teacher
+from pipeline.backends.teachers.providers import ProviderTeacher
 from pipeline.backends.teachers.served_model import ServedModel
 from pipeline.lib import harvests, jsonl
 from pipeline.lib.config import Settings
@@ -71,9 +72,7 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
     if dry_run:
         return {"dry_run": True, "failures": len(failures), "signals": signals}
 
-    client = GatewayClient(settings, settings.harvest.timeout)
-    asked = settings.harvest
-    teacher = ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens)
+    teacher = _teacher(settings)
     files = harvests.of_day(layout, datetime.fromtimestamp(until, UTC))
     decided = harvests.decided(layout, teacher.name)
     open_failures = [failure for failure in failures if failure.interaction.id not in decided]
@@ -89,6 +88,14 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
     manifest = _manifest(files, since, until, signals, teacher.name, counts)
     write_json(files.manifest, manifest)
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
+
+
+def _teacher(settings: Settings) -> Teacher:
+    asked = settings.harvest
+    if asked.teacher == "providers":
+        return ProviderTeacher(settings)
+    client = GatewayClient(settings, asked.timeout)
+    return ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens)
 
 
 def find_failures(sources: Sequence[Source], since: float, until: float) -> Iterator[Failure]:

@@ -31,7 +31,7 @@ class GatewayClient:
         """
         self.layout = settings.layout
         self.model = settings.model.name
-        self.url = _address(settings)
+        self.url = address(settings)
         self.timeout = timeout
         self._session = requests.Session()
         # Only a connection that was never made is tried again: nothing is asked, or paid, twice.
@@ -149,7 +149,7 @@ def wait_until_healthy(settings: Settings, seconds: float) -> dict[str, Any]:
             time.sleep(0.2)
 
 
-def _address(settings: Settings) -> str:
+def address(settings: Settings) -> str:
     """Where the gateway listens: what it wrote down itself when its port was left open, else the configured one."""
     written = settings.layout.logs / "server.json"
     if settings.server.port == 0 and written.is_file():

@@ -29,16 +29,17 @@ class InteractionLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lost = 0
+        self._appender: jsonl.Appender | None = None
         self._queue: queue.Queue[tuple[Path, Future[None]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="interaction-log", daemon=True)
         self._thread.start()
 
     def put(self, record: dict[str, Any]) -> "Future[None]":
-        """Write a record to the file of its UTC day; never raises."""
+        """Write a record to the file of its UTC day; never raises. For one thread."""
         written: Future[None] = Future()
         path = self.folder / f"{datetime.fromtimestamp(record['at'], UTC):%Y-%m-%d}.jsonl"
         try:
-            jsonl.append(path, [record], durable=False)
+            self._appender_of(path).append(record)
         except TypeError as error:  # no JSON: an integer of 30 digits, say
             written.set_exception(error)
         except DiskError as error:
@@ -51,6 +52,15 @@ class InteractionLog:
         """Force to the disk what waits, then stop."""
         self._queue.put(None)
         self._thread.join()
+        if self._appender is not None:
+            self._appender.close()
+
+    def _appender_of(self, path: Path) -> jsonl.Appender:
+        if self._appender is None or self._appender.path != path:
+            if self._appender is not None:
+                self._appender.close()
+            self._appender = jsonl.Appender(path)
+        return self._appender
 
     def _work(self) -> None:
         open_for_business = True

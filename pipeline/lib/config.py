@@ -20,6 +20,7 @@ from pipeline.lib.sections import (
     Model,
     Night,
     Notify,
+    Providers,
     Section,
     Server,
     Train,
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     model: Model = Model()
     server: Server = Server()
     engine: Engine = Engine()
+    providers: Providers = Providers()
     harvest: Harvest = Harvest()
     dataset: Dataset = Dataset()
     train: Train = Train()

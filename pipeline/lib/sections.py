@@ -70,9 +70,27 @@ class Engine(Section):
     )
 
 
+class Providers(Section):
+    """Other models that may be asked for better answers (`harvest.teacher`)."""
+
+    order: Annotated[list[Literal["ollama", "openai", "embedded"]], BeforeValidator(_split)] = Field(
+        ["ollama", "openai", "embedded"],
+        description="the first that is set and healthy answers; embedded = what the gateway serves",
+    )
+    ollama_url: str | None = Field(None, description="none = OLLAMA_HOST, or the usual port of this machine")
+    ollama_model: str | None = Field(None, description="a model that Ollama has")
+    openai_url: str | None = Field(None, description="any OpenAI-compatible server; its key: NIGHTSCHOOL_PROVIDER_KEY")
+    openai_model: str | None = Field(None, description="a model that it has")
+    timeout: float = Field(120, gt=0, description="longest silence, in seconds")
+    attempts: int = Field(4, ge=1, description="how often one is asked before the next")
+
+
 class Harvest(Section):
     """Failures → better answers."""
 
+    teacher: Literal["served", "providers"] = Field(
+        "served", description="who drafts better answers: the served model, or the providers"
+    )
     openai_jsonl: Listed = Field(
         [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"
     )

@@ -129,7 +129,7 @@ def test_a_schema_reference_is_never_fetched_from_the_network():
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/schema.json"
         assert judge("1", {"type": "json_schema", "schema": {"$ref": url}}).passed is False
         server.shutdown()

@@ -1,4 +1,5 @@
 import multiprocessing
+import resource
 import tempfile
 from pathlib import Path
 
@@ -131,3 +132,44 @@ def test_concurrent_appends_from_several_processes_interleave_whole_lines(tmp_pa
     for writer in range(writers):
         assert [record["number"] for record in records if record["writer"] == writer] == list(range(count))
     assert len(records) == writers * count
+
+
+def test_an_open_appender_starts_behind_what_a_crash_has_left(tmp_path: Path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"number":1}\n{"numb')
+    appender = jsonl.Appender(path)
+    for number in (2, 3):
+        appender.append({"number": number})
+    appender.close()
+    assert path.read_bytes() == b'{"number":1}\n{"number":2}\n{"number":3}\n'
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_an_open_appender_follows_the_name_when_its_file_is_moved_or_removed(tmp_path: Path, removed: bool):
+    path = tmp_path / "log.jsonl"
+    appender = jsonl.Appender(path)
+    appender.append({"number": 1})
+    if removed:
+        path.unlink()
+    else:
+        path.rename(tmp_path / "log.jsonl.1")
+    appender.append({"number": 2})
+    appender.close()
+    assert list(jsonl.read(path)) == [{"number": 2}]
+
+
+def test_what_a_full_disk_took_of_a_record_is_cut_off_before_the_next(tmp_path: Path):
+    path = tmp_path / "log.jsonl"
+    appender = jsonl.Appender(path)
+    appender.append({"number": 1})
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4, most))
+    try:
+        for _ in range(2):
+            with pytest.raises(DiskError, match="log.jsonl"):
+                appender.append({"number": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    appender.append({"number": 3})
+    appender.close()
+    assert list(jsonl.read(path)) == [{"number": 1}, {"number": 3}]

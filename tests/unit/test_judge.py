@@ -33,7 +33,7 @@ def judge(reply: Reply) -> Iterator[OpenAiJudge]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield OpenAiJudge(f"http://127.0.0.1:{server.server_port}/v1", "judge", timeout=5)
     finally:

@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.backends.engines import gguf
+from pipeline.backends.engines.chat import Request
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.engines.remote import RemoteEngine
 from pipeline.lib.errors import ConfigurationError
@@ -57,6 +59,11 @@ class LlamaServerEngine(RemoteEngine):
             if "model" in section and "lora" not in section:
                 return name
         raise ConfigurationError(f"{self._presets} has no section with a model", "add one for the bare base")
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """Without an alternative it tells no log-probabilities at all."""
+        body = super()._body(request)
+        return {**body, "top_logprobs": max(1, request.top_logprobs)}
 
     def _add(self, generation: Generation) -> None:
         name = self._name(generation.id)

@@ -116,15 +116,16 @@ class RemoteEngine(VersionedEngine):
         return f"{version}-{sha256[:8]}"
 
     def _begin(self, request: Request) -> None:
-        self.upstream.run(self._answer(request))
+        self.upstream.start(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
         try:
-            result: Any = await self._ask(request)
+            result = await self._ask(request)
         except BaseException as error:
             self._release(request)
             request.future.set_exception(error)
         else:
+            result.alternatives = [each[: request.top_logprobs] for each in result.alternatives]
             self._release(request)
             request.future.set_result(result)
 

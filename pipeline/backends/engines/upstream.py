@@ -1,6 +1,6 @@
 """The HTTP side of an engine with a door of its own: chats (whole or streamed) and control calls.
 
-One event loop in one thread, one pool of connections. A call that was lost before its first byte is made once more.
+A call that was lost before its first byte is made once more.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
@@ -39,14 +40,25 @@ class Upstream:
         self.url = url.rstrip("/").removesuffix("/v1")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=timeout)
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._jobs: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._thread.start()
-        self._session = self.run(self._open()).result()
 
-    def run(self, job: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, job: Coroutine[Any, Any, Any]) -> "Future[Any]":
         """Start something on the loop of this client; gives its future."""
         return asyncio.run_coroutine_threadsafe(job, self._loop)
+
+    def start(self, job: Coroutine[Any, Any, None]) -> None:
+        """Start something on the caller's own event loop, or where there is none on that of this client."""
+        try:
+            task = asyncio.get_running_loop().create_task(job)
+        except RuntimeError:
+            self.run(job)
+        else:  # passing a chat to another thread and back would cost it half a millisecond
+            self._jobs.add(task)
+            task.add_done_callback(self._jobs.discard)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float | None = None) -> Any:
         """One control call, not repeated; the answer's JSON, or its text where it is none.
@@ -72,25 +84,29 @@ class Upstream:
             raise UpstreamError(str(error), error.status) from error
 
     def close(self) -> None:
-        """Close the connections and end the thread."""
-        self.run(self._session.close()).result()
+        """Close the connections and end the thread; the loops that chats came from must still run."""
+        for loop, session in list(self._sessions.items()):
+            asyncio.run_coroutine_threadsafe(session.close(), loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
 
-    async def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0)
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=self._timeout,
-            headers=self._headers,
-            read_bufsize=_LARGEST_LINE,
-        )
+    def _session(self) -> aiohttp.ClientSession:
+        """The pool of connections of the loop that asks: it must not be shared between loops."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._sessions:
+            self._sessions[loop] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=self._timeout,
+                headers=self._headers,
+                read_bufsize=_LARGEST_LINE,
+            )
+        return self._sessions[loop]
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None, timeout: float | None) -> Any:
         limit = self._timeout if timeout is None else aiohttp.ClientTimeout(total=timeout)
         try:
-            async with self._session.request(method, self.url + path, json=body, timeout=limit) as response:
+            async with self._session().request(method, self.url + path, json=body, timeout=limit) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UpstreamError(f"no answer from the engine at {self.url}: {_words(error)}", 502) from error
@@ -104,7 +120,7 @@ class Upstream:
     async def _try(self, body: dict[str, Any], version: str, on_delta: Delta | None) -> Completion:
         asked = time.monotonic()
         try:
-            async with self._session.post(self.url + "/v1/chat/completions", json=body) as response:
+            async with self._session().post(self.url + "/v1/chat/completions", json=body) as response:
                 if response.status >= 400:
                     raise _refusal(await response.text(), response.status)
                 if on_delta is not None and response.content_type == "text/event-stream":

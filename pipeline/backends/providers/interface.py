@@ -1,0 +1,52 @@
+"""A provider: a model, here or elsewhere, that answers chats when Nightschool itself needs an answer."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.lib.errors import UnavailableError
+from pipeline.lib.records import Message
+
+
+class ProviderError(UnavailableError):
+    """It did not answer, or refused; another one may do better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to answer."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    seed: int | None = None
+
+
+class Provider(Protocol):
+    """Safe to use from many threads; the `_async` ones from one event loop.
+
+    What is lost before its first piece has come is asked for again, each time after a longer pause. All of them raise
+    ProviderError.
+    """
+
+    @property
+    def name(self) -> str:
+        """Kind and model, `ollama/qwen3:8b`."""
+
+    def healthy(self) -> bool:
+        """Whether it answers now, within seconds, and has the model; never raises."""
+
+    def ask(self, messages: list[Message], options: Options) -> str:
+        """The whole answer."""
+
+    def stream(self, messages: list[Message], options: Options) -> Iterator[str]:
+        """The answer in the pieces in which it comes."""
+
+    async def ask_async(self, messages: list[Message], options: Options) -> str:
+        """As `ask`."""
+
+    def stream_async(self, messages: list[Message], options: Options) -> AsyncIterator[str]:
+        """As `stream`."""
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""

@@ -1,0 +1,119 @@
+"""A model behind any OpenAI-compatible server, our own gateway among them."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import openai
+
+from pipeline.backends.providers.interface import Options, ProviderError
+from pipeline.lib.records import Message
+
+KEY = "NIGHTSCHOOL_PROVIDER_KEY"  # the environment variable that holds the server's API key, if it wants one
+_HEALTH_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
+
+
+class OpenAiProvider:
+    """See `pipeline.backends.providers.interface.Provider`."""
+
+    def __init__(
+        self, url: str, model: str, timeout: float, attempts: int, kind: str = "openai", headers: Any = None
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            url: where the server is, with or without /v1.
+            model: one that the server has.
+            timeout: longest silence of the server, in seconds.
+            attempts: how often it is asked at most.
+            kind: first part of the name.
+            headers: sent with every request.
+        """
+        self.model = model
+        self.name = f"{kind}/{model}"
+        settings: dict[str, Any] = {
+            "base_url": f"{url.rstrip('/').removesuffix('/v1')}/v1",
+            "api_key": os.environ.get(KEY) or "none",
+            "timeout": httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
+            "max_retries": attempts - 1,
+            "default_headers": headers,
+        }
+        self._client = openai.OpenAI(**settings)
+        self._async_client = openai.AsyncOpenAI(**settings)
+
+    def healthy(self) -> bool:
+        """See Provider."""
+        try:
+            models = self._client.with_options(timeout=_HEALTH_SECONDS, max_retries=0).models.list()
+            return self.model in {each.id for each in models.data}
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+            return False
+
+    def ask(self, messages: list[Message], options: Options) -> str:
+        """See Provider."""
+        with self._named():
+            return _text(self._client.chat.completions.create(**self._request(messages, options)))
+
+    def stream(self, messages: list[Message], options: Options) -> Iterator[str]:
+        """See Provider."""
+        finished = False
+        with self._named():
+            for piece in self._client.chat.completions.create(**self._request(messages, options), stream=True):
+                for choice in piece.choices[:1]:
+                    finished = finished or choice.finish_reason is not None
+                    yield choice.delta.content or ""
+            _require(finished, "the stream was cut")
+
+    async def ask_async(self, messages: list[Message], options: Options) -> str:
+        """See Provider."""
+        with self._named():
+            return _text(await self._async_client.chat.completions.create(**self._request(messages, options)))
+
+    async def stream_async(self, messages: list[Message], options: Options) -> AsyncIterator[str]:
+        """See Provider."""
+        finished = False
+        with self._named():
+            asked = self._request(messages, options)
+            async for piece in await self._async_client.chat.completions.create(**asked, stream=True):
+                for choice in piece.choices[:1]:
+                    finished = finished or choice.finish_reason is not None
+                    yield choice.delta.content or ""
+            _require(finished, "the stream was cut")
+
+    def close(self) -> None:
+        """See Provider."""
+        self._client.close()
+
+    def _request(self, messages: list[Message], options: Options) -> dict[str, Any]:
+        asked: dict[str, Any] = {
+            "model": self.model,
+            "messages": messages,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "max_tokens": options.max_tokens,
+        }
+        return asked if options.seed is None else {**asked, "seed": options.seed}
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Whatever goes wrong names this provider."""
+        try:
+            yield
+        except (openai.OpenAIError, httpx.HTTPError, LookupError, TypeError, AttributeError, ValueError) as error:
+            raise ProviderError(
+                f"no answer from {self.name}: {error or type(error).__name__}",
+                "is the server running, with that model?",
+            ) from error
+
+
+def _text(answer: Any) -> str:
+    _require(bool(answer.choices), "the answer is no chat")
+    return answer.choices[0].message.content or ""
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise ValueError(otherwise)
