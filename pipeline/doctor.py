@@ -1,13 +1,15 @@
 """doctor: everything a night needs, each finding with a hint.
 
-reads   the base model, the disk, the running gateway
+reads   the base model, the disk, the memory of GPUs, the running gateway
 """
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.lib.accelerators import free_memory
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
@@ -21,10 +23,18 @@ def doctor(settings: Settings) -> dict[str, Any]:
         DiskError: too little space.
         ConfigurationError: no base model, or the gateway serves another one.
         UnavailableError: no gateway.
-        EngineError: the engine answers with another version than it should.
+        EngineError: the engine answers with another version than it should, or has no room for a second one.
     """
-    require_disk(settings.home, settings.night.minimum_disk_gb)
     base = base_sha256(settings.base_folder)
+    version = _version_gb(settings)
+    require_disk(settings.home, settings.night.minimum_disk_gb + version)
+    memory = free_memory()
+    if memory and sum(memory) < version:
+        raise EngineError(
+            f"{sum(memory):.1f} GB free on the GPUs, {version:.1f} GB needed for a second version on "
+            f"{settings.engine.kind}",
+            "unload what nobody uses, or take a smaller or quantized base",
+        )
     health = GatewayClient(settings, timeout=10).health()
     if health["base_sha256"] != base:
         raise ConfigurationError(
@@ -38,9 +48,18 @@ def doctor(settings: Settings) -> dict[str, Any]:
         )
     return {
         "disk_free_gb": round(shutil.disk_usage(settings.home).free / 1e9, 1),
+        "gpu_free_gb": round(sum(memory), 1) if memory else "no GPU",
         "base_sha256": base,
         "engine": health["engine"],
         "serving": health["adapter"],
         "adapter_sha256": health["adapter_sha256"],
         "webhook": "set" if settings.notify.webhook else "not set",
     }
+
+
+def _version_gb(settings: Settings) -> float:
+    """What one more version takes where each has a copy of the base, in gigabytes (10⁹ bytes); else next to nothing."""
+    engine = settings.engine
+    if engine.kind == "llama-server" or (engine.kind, engine.ollama_mode) == ("ollama", "merged"):
+        return sum(path.stat().st_size for path in Path(settings.base_folder).glob("*.safetensors")) / 1e9
+    return 0.0

@@ -166,7 +166,7 @@ def test_what_a_full_disk_took_of_a_record_is_cut_off_before_the_next(tmp_path: 
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 4, most))
     try:
         for _ in range(2):
-            with pytest.raises(DiskError, match="log.jsonl"):
+            with pytest.raises(DiskError, match=r"log\.jsonl"):
                 appender.append({"number": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

@@ -14,6 +14,7 @@ import pytest
 from pipeline.backends.engines import gguf
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.engines.ollama import OllamaEngine
+from pipeline.lib.errors import ConfigurationError
 
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "ollama.json").read_text())["exchanges"]
 
@@ -25,6 +26,7 @@ class Replay:
         self.asked: list[tuple[str, str, Any]] = []
         self.models = ["starter:base"]
         self.fails: dict[str, int] = {}
+        self.version = "0.34.0"
         replay = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,6 +40,8 @@ class Replay:
                 value, status = found["answer"], replay.fails.get(self.path, found["status"])
                 if self.path == "/v1/models":
                     value = {**value, "data": [{**value["data"][0], "id": name} for name in replay.models]}
+                if self.path == "/api/version":
+                    value = {"version": replay.version}
                 if status >= 500:
                     value = {"error": "boom"}
                 if self.path == "/api/create" and status == 200:
@@ -125,6 +129,17 @@ def test_what_ollama_refuses_is_an_engine_error_and_nothing_is_loaded(engine: Ol
         engine.load(handmade.FIRST)
     assert list(engine.versions()) == ["base"]
     assert engine.active == "base"
+
+
+@pytest.mark.parametrize("version", ["0.34.1", "0.35.0", "1.0.0-rc1"])
+def test_a_server_that_makes_no_adapter_models_is_refused_in_that_mode(
+    replay: Replay, tmp_path: Path, version: str
+) -> None:
+    replay.version = version
+    url = f"http://127.0.0.1:{replay.server.server_port}"
+    made = handmade.make_settings(tmp_path, engine={"kind": "ollama", "url": url, "ollama_mode": "adapter"})
+    with pytest.raises(ConfigurationError, match=version):
+        OllamaEngine(made, [])
 
 
 @pytest.mark.ollama

@@ -5,6 +5,7 @@ on refuse; two adapters on one base never run side by side there.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from pipeline.backends.engines import gguf
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.engines.remote import RemoteEngine
 from pipeline.lib.config import Settings
+from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.records import Message
 
 _KEPT_WARM = "24h"
+_NO_ADAPTERS_FROM = (0, 34, 1)
 
 
 class OllamaEngine(RemoteEngine):
@@ -34,6 +37,17 @@ class OllamaEngine(RemoteEngine):
         """As every engine does, and point Ollama's own name at it."""
         super().activate(version)
         self._asked(lambda: self.client.copy(self._name(version), f"{self.settings.model.name}:current"))
+
+    def _require_adapters(self) -> None:
+        if self.settings.engine.ollama_mode == "merged":
+            return
+        told = self.upstream.call("GET", "/api/version", timeout=10)
+        version = str(told.get("version", "")) if isinstance(told, dict) else ""
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+        if numbers >= _NO_ADAPTERS_FROM:
+            raise ConfigurationError(
+                f"Ollama {version} makes no models with adapters any more", 'set engine.ollama_mode = "merged"'
+            )
 
     def _name(self, version: str) -> str:
         if version == BASE:

@@ -106,6 +106,11 @@ class Fallback:
         for each in self.members:
             each.close()
 
+    async def close_async(self) -> None:
+        """See Provider."""
+        for each in self.members:
+            await each.close_async()
+
     def _in_order(self) -> list[Provider]:
         """As set, but those that failed just now come last."""
         now = time.monotonic()

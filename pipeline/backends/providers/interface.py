@@ -49,4 +49,7 @@ class Provider(Protocol):
         """As `stream`."""
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections of `ask` and `stream`."""
+
+    async def close_async(self) -> None:
+        """Close those of the other two, in their event loop."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import ollama
-from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipeline.backends.providers.interface import Options, ProviderError
 from pipeline.lib.records import Message
@@ -41,7 +41,7 @@ class OllamaProvider:
         self._quick_client = ollama.Client(host=url, timeout=_HEALTH_SECONDS)
         self._trying: dict[str, Any] = {
             "stop": stop_after_attempt(attempts),
-            "wait": wait_exponential_jitter(initial=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+            "wait": wait_random_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
             "retry": retry_if_exception(_is_passing),
             "reraise": True,
         }
@@ -106,6 +106,11 @@ class OllamaProvider:
         for each in clients:
             each.close()
 
+    async def close_async(self) -> None:
+        """See Provider."""
+        client: Any = self._async_client
+        await client.close()
+
     def _patience(self) -> Any:
         return Retrying(**self._trying)
 
@@ -123,7 +128,7 @@ class OllamaProvider:
         """Whatever goes wrong names this provider."""
         try:
             yield
-        except (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, _LostError) as error:
+        except (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, TypeError, _LostError) as error:
             raise ProviderError(
                 f"no answer from {self.name}: {error or type(error).__name__}", "is Ollama running, with that model?"
             ) from error

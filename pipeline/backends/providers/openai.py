@@ -87,6 +87,10 @@ class OpenAiProvider:
         """See Provider."""
         self._client.close()
 
+    async def close_async(self) -> None:
+        """See Provider."""
+        await self._async_client.close()
+
     def _request(self, messages: list[Message], options: Options) -> dict[str, Any]:
         asked: dict[str, Any] = {
             "model": self.model,
