@@ -48,7 +48,9 @@ class Failure:
     signal: str
 
 
-def harvest(settings: Settings, since: float | None, until: float | None, dry_run: bool) -> dict[str, Any]:
+def harvest(
+    settings: Settings, since: float | None, until: float | None, dry_run: bool, version: str | None = None
+) -> dict[str, Any]:
     """Find the failures of a window and have them answered again.
 
     Args:
@@ -56,6 +58,7 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
         since: seconds since 1970; none: `harvest.hours` before `until`.
         until: seconds since 1970; none: now.
         dry_run: only find and count.
+        version: the generation that drafts, served or not; none: the one that is served.
 
     Raises:
         NothingToDo: nothing failed, or everything has been decided already.
@@ -72,7 +75,7 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
     if dry_run:
         return {"dry_run": True, "failures": len(failures), "signals": signals}
 
-    teacher = _teacher(settings)
+    teacher = _teacher(settings, version)
     files = harvests.of_day(layout, datetime.fromtimestamp(until, UTC))
     decided = harvests.decided(layout, teacher.name)
     open_failures = [failure for failure in failures if failure.interaction.id not in decided]
@@ -90,12 +93,14 @@ def harvest(settings: Settings, since: float | None, until: float | None, dry_ru
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
 
 
-def _teacher(settings: Settings) -> Teacher:
+def _teacher(settings: Settings, version: str | None) -> Teacher:
     asked = settings.harvest
-    if asked.teacher == "providers":
+    if asked.teacher == "providers" and version is None:
         return ProviderTeacher(settings)
     client = GatewayClient(settings, asked.timeout)
-    return ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens)
+    if version is not None:
+        client.load(version)
+    return ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
 
 
 def find_failures(sources: Sequence[Source], since: float, until: float) -> Iterator[Failure]:

@@ -33,6 +33,9 @@ def harvest(
         str | None, typer.Option(help="From when (2026-11-20 or 2026-11-20T22:00). Default: a day ago.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Until when. Default: now.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="A generation that answers again, served or not. Default: what is served.")
+    ] = None,
     run: Run = None,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -41,7 +44,7 @@ def harvest(
     from pipeline.harvest import harvest as stage
 
     begin, end = moment(since), moment(until)
-    run_stage("harvest", run, as_json, dry_run, lambda settings, run: stage(settings, begin, end, dry_run))
+    run_stage("harvest", run, as_json, dry_run, lambda settings, run: stage(settings, begin, end, dry_run, teacher))
 
 
 @commands.command("build-dataset")

@@ -46,6 +46,13 @@ class Traffic:
             registry=self.registry,
             buckets=LATENCY_BUCKETS,
         )
+        self._first_token = Histogram(
+            "nightschool_first_token_seconds",
+            "Time to the first token, where the engine tells it",
+            labels,
+            registry=self.registry,
+            buckets=LATENCY_BUCKETS,
+        )
         self._active = Gauge(
             "nightschool_active_version", "1 for the version in service", labels, registry=self.registry
         )
@@ -66,6 +73,8 @@ class Traffic:
         self._requests.labels(version, "error" if error else "ok").inc()
         self._tokens.labels(version).inc(tokens)
         self._latency.labels(version).observe(latency_ms / 1000)
+        if first_token_ms is not None:
+            self._first_token.labels(version).observe(first_token_ms / 1000)
         with self._guard:
             self._events.append(Event(time.time(), version, "request", error is None, latency_ms, first_token_ms))
             self._versions[interaction] = version

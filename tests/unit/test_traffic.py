@@ -48,7 +48,7 @@ def test_feedback_on_something_unknown_or_without_a_verdict_counts_nothing():
 
 def test_the_metrics_name_the_version_and_only_one_is_active():
     traffic = Traffic()
-    traffic.request("a", "v1", 100, 7, None)
+    traffic.request("a", "v1", 100, 7, None, first_token_ms=30)
     traffic.request("b", "v1", 100, 0, "boom")
     traffic.feedback("a", False)
     traffic.exposition("base")
@@ -57,6 +57,8 @@ def test_the_metrics_name_the_version_and_only_one_is_active():
     assert 'nightschool_requests_total{status="error",version="v1"} 1.0' in text
     assert 'nightschool_outcomes_total{success="false",version="v1"} 1.0' in text
     assert 'nightschool_tokens_total{version="v1"} 7.0' in text
+    assert 'nightschool_first_token_seconds_bucket{le="0.05",version="v1"} 1.0' in text
+    assert 'nightschool_first_token_seconds_count{version="v1"} 1.0' in text
     assert 'nightschool_active_version{version="v1"} 1.0' in text
     assert 'nightschool_active_version{version="base"}' not in text
 

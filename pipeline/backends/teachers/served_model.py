@@ -1,4 +1,4 @@
-"""The served model as its own teacher: many samples of it, of which executing finds the right one."""
+"""The served model, or another loaded version, as teacher: many samples, of which executing finds the right one."""
 
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.teachers.interface import Draft
@@ -8,15 +8,23 @@ from pipeline.lib.records import Interaction
 class ServedModel:
     """See `pipeline.backends.teachers.interface.Teacher`."""
 
-    def __init__(self, client: GatewayClient, temperature: float, top_p: float, max_tokens: int) -> None:
-        """Ask who is serving now; the drafts stay with that version even if another is activated meanwhile."""
+    def __init__(
+        self, client: GatewayClient, temperature: float, top_p: float, max_tokens: int, version: str | None = None
+    ) -> None:
+        """Ask who is serving now; the drafts stay with that version even if another is activated meanwhile.
+
+        Args:
+            client: the gateway.
+            temperature, top_p, max_tokens: how drafts are drawn.
+            version: one that is loaded; none: the one that serves.
+        """
         self.client = client
         self.temperature = temperature
         self.top_p = top_p
         self.max_tokens = max_tokens
         health = client.health()
-        self.version = str(health["adapter"])
-        digest = health["adapter_sha256"] or health["base_sha256"]
+        self.version = version or str(health["adapter"])
+        digest = health["loaded"][self.version] or health["base_sha256"]
         self.name = f"{health['model']}@{self.version}:{digest[:12]}"
 
     def drafts(self, interaction: Interaction, count: int, first: int) -> list[Draft]:
