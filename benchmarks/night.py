@@ -41,7 +41,7 @@ class Home:
             "NIGHTSCHOOL_SERVER__PORT": "0",
             "MONITOR_DURATION": "10",
             "ROLLBACK_THRESHOLD_LATENCY": "30000",
-            "NIGHTSCHOOL_HARVEST__MINUTES": "2",  # as `make night` does
+            "NIGHTSCHOOL_HARVEST__MINUTES": "0.75",  # as `make night` does
             "NIGHTSCHOOL_CANARY__STOP_EARLY": "false",  # all 400 are wanted, not only enough for a verdict
         }
 
@@ -83,14 +83,14 @@ def play(seed: int, nights: int) -> dict[str, Any]:
                 code = home.night()
                 played.append(_outcome(home, code))
                 print(f"seed {seed}, night {number + 1}: {json.dumps(played[-1])}", file=sys.stderr)
-            classic = _classic(home)
+            classic = _classic(home, played[0]["run"])
     return {"seed": seed, "nights": played, "classic": classic}
 
 
 def _outcome(home: Home, code: int) -> dict[str, Any]:
     story = home.run("report")
     holdout = story["verdict"]["suites"]["holdout"]
-    seconds = {line["stage"]: line["seconds"] for line in story["stages"]}
+    seconds = [(line["stage"], line["seconds"]) for line in story["stages"]]
     watched = (story["deployment"] or {}).get("watch", {}).get("seconds", 0.0)
     answers = [
         json.loads(line)
@@ -106,13 +106,14 @@ def _outcome(home: Home, code: int) -> dict[str, Any]:
         "short_after": sum(each["candidate"]["passed"] for each in short) / len(short),
         "rewrites": story["dataset"]["rewrites"],
         "seconds": seconds,
-        "harvest_to_deployed": sum(seconds.values()) - watched,
+        "harvest_to_deployed": sum(each for _, each in seconds) - watched,
+        "run": story["run"],
     }
 
 
-def _classic(home: Home) -> dict[str, Any]:
+def _classic(home: Home, run: str) -> dict[str, Any]:
     """The alternative: attention layers, lr 5e-5, 3 epochs, on the same rows."""
-    first = sorted((home.folder / "training_data").glob("2*"))[0]
+    first = home.folder / "training_data" / run
     copy = home.folder / "training_data" / "20990101T000000Z"
     copy.mkdir()
     for name in ("sft.jsonl", "dataset.json"):

@@ -10,8 +10,8 @@ export NIGHTSCHOOL_HOME="${NIGHTSCHOOL_HOME:-$(dirname "$here")}"
 export NIGHTSCHOOL="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
 # The final table wants an answer to every hold-out question, not only to enough of them for a verdict.
 export NIGHTSCHOOL_CANARY__STOP_EARLY="${NIGHTSCHOOL_CANARY__STOP_EARLY:-false}"
-# Nobody waits for a harvest of an hour here.
-export NIGHTSCHOOL_HARVEST__MINUTES="${NIGHTSCHOOL_HARVEST__MINUTES:-2}"
+# Nobody waits for two harvests of an hour here.
+export NIGHTSCHOOL_HARVEST__MINUTES="${NIGHTSCHOOL_HARVEST__MINUTES:-0.75}"
 cd "$NIGHTSCHOOL_HOME"
 requests="${REQUESTS:-1500}"
 

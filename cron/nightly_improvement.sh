@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # One night: look whether everything is there, then harvest → build-dataset → train → canary → deploy, then tidy up.
+# With night.rounds above 1 the first three are played again: the candidate finds answers that its own teacher never found.
 #
 # usage    cron/nightly_improvement.sh            (from crontab; see crontab.example)
 # home     NIGHTSCHOOL_HOME, else the folder above this one
@@ -21,9 +22,9 @@ fi
 
 nightschool="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
 [ -x "$nightschool" ] || nightschool=$(command -v nightschool) || { echo "error: nightschool is not installed" >&2; exit 78; }
-NIGHTSCHOOL_RUN=$(date -u +%Y%m%dT%H%M%SZ)
-export NIGHTSCHOOL_RUN
-log="logs/nightly_$NIGHTSCHOOL_RUN.log"
+night=$(date -u +%Y%m%dT%H%M%SZ)
+export NIGHTSCHOOL_RUN="$night"
+log="logs/nightly_$night.log"
 
 say() { echo "$(date -u +%H:%M:%S) $*" | tee -a "$log"; }
 
@@ -36,21 +37,35 @@ stage() {
     return "$code"
 }
 
-night() {
-    local code
+learn() {
+    stage build-dataset || return
+    stage train || return
+}
+
+play() {
+    local code rounds round teacher
     stage doctor || return
+    rounds=$("$nightschool" config show night.rounds 2>>"$log") || return
     stage harvest
     code=$?
     # Nothing new today? Rewrites of earlier nights may still be waiting.
     [ "$code" -eq 0 ] || [ "$code" -eq 10 ] || return "$code"
-    stage build-dataset || return
-    stage train || return
+    learn || return
+    for ((round = 2; round <= rounds; round++)); do
+        teacher=$NIGHTSCHOOL_RUN
+        NIGHTSCHOOL_RUN="$night-$round" stage harvest --teacher "$teacher"
+        code=$?
+        [ "$code" -ne 10 ] || break # nothing is left to be tried again
+        [ "$code" -eq 0 ] || return "$code"
+        export NIGHTSCHOOL_RUN="$night-$round"
+        learn || return
+    done
     stage canary || return
     stage deploy || return
 }
 
-say "night $NIGHTSCHOOL_RUN in $NIGHTSCHOOL_HOME"
-night
+say "night $night in $NIGHTSCHOOL_HOME"
+play
 code=$?
 
 case $code in
@@ -72,5 +87,5 @@ find logs -maxdepth 1 -name 'nightly_*.log' -mtime +90 -delete
 
 stage notify
 say "$ending (exit $code)"
-command -v logger >/dev/null 2>&1 && logger -t nightschool -- "run $NIGHTSCHOOL_RUN: $ending (exit $code)" 2>/dev/null
+command -v logger >/dev/null 2>&1 && logger -t nightschool -- "run $night: $ending (exit $code)" 2>/dev/null
 exit "$code"

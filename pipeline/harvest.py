@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -37,6 +38,7 @@ from pipeline.lib.harvests import HarvestFiles
 from pipeline.lib.records import Interaction, Rewrite, failure_signal
 
 _FIRST_DRAFTS = 4  # many failures that can be solved are solved by these; only the others cost more
+_DRAIN_SECONDS = 30.0
 _MORE_DRAFTS = 8  # at a time, while an accepted draft waits to be confirmed
 
 
@@ -65,17 +67,24 @@ def harvest(
         UnavailableError: the teacher's server does not answer; what was decided is kept.
         BadRecordError: a log line cannot be read.
     """
-    layout = settings.layout
     until = until or time.time()
     since = until - settings.harvest.hours * 3600 if since is None else since
     failures = list(find_failures(_sources(settings), since, until))
-    signals = dict(Counter(failure.signal for failure in failures))
     if not failures:
         raise NothingToDo("no failures in the window", "more of the past: --since")
     if dry_run:
-        return {"dry_run": True, "failures": len(failures), "signals": signals}
+        signals = Counter(failure.signal for failure in failures)
+        return {"dry_run": True, "failures": len(failures), "signals": dict(signals)}
 
-    teacher = _teacher(settings, version)
+    with _teacher(settings, version) as teacher:
+        return _harvest(settings, teacher, failures, since, until)
+
+
+def _harvest(
+    settings: Settings, teacher: Teacher, failures: Sequence[Failure], since: float, until: float
+) -> dict[str, Any]:
+    """Have what was not decided yet answered again, newly failed ones first."""
+    layout = settings.layout
     files = harvests.of_day(layout, datetime.fromtimestamp(until, UTC))
     decided = harvests.decided(layout, teacher.name)
     open_failures = [failure for failure in failures if failure.interaction.id not in decided]
@@ -88,19 +97,29 @@ def harvest(
         _write_down(files, failure, decision, teacher.name, settings.harvest.quality_threshold)
         worked_on += 1
     counts = {"worked_on": worked_on, "left": len(open_failures) - worked_on}
+    signals = dict(Counter(failure.signal for failure in failures))
     manifest = _manifest(files, since, until, signals, teacher.name, counts)
     write_json(files.manifest, manifest)
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
 
 
-def _teacher(settings: Settings, version: str | None) -> Teacher:
+@contextmanager
+def _teacher(settings: Settings, version: str | None) -> Iterator[Teacher]:
+    """Who drafts; a generation that was loaded only for this is forgotten afterwards."""
     asked = settings.harvest
     if asked.teacher == "providers" and version is None:
-        return ProviderTeacher(settings)
+        yield ProviderTeacher(settings)
+        return
     client = GatewayClient(settings, asked.timeout)
+    extra = version is not None and version not in client.versions()
     if version is not None:
         client.load(version)
-    return ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
+    try:
+        yield ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
+    finally:
+        if version is not None and extra:
+            client.drain(version, _DRAIN_SECONDS)
+            client.unload(version)
 
 
 def find_failures(sources: Sequence[Source], since: float, until: float) -> Iterator[Failure]:

@@ -34,7 +34,7 @@ def notify(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]:
     Raises:
         NothingToDo: no webhook is configured, or the run did nothing worth telling.
     """
-    lines = runs.of_run(settings.layout, run)
+    lines = runs.of_night(settings.layout, run)
     message = compose(settings, run, lines)
     if dry_run:
         return {"dry_run": True, "title": message.title, "text": message.text, "facts": message.facts}

@@ -25,8 +25,8 @@ def report(settings: Settings, run: str | None) -> dict[str, Any]:
     nights = [line["run"] for line in jsonl.read(layout.runs) if line["stage"] in _NIGHT]
     if not nights or (run and run not in nights):
         raise UsageError(f"no night {run or 'yet'}", "`make night` plays one; `nightschool status` lists what there is")
-    run = run or nights[-1]
-    stages = [line for line in runs.of_run(layout, run) if line["stage"] in _NIGHT]
+    stages = [line for line in runs.of_night(layout, run or nights[-1]) if line["stage"] in _NIGHT]
+    run = str(stages[-1]["run"])  # of several rounds the last one is what was judged
     folder = layout.generation(run)
     files = {
         "dataset": layout.dataset(run) / "dataset.json",
@@ -69,7 +69,7 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 "harvested",
-                f"{harvested.get('failures')} failures in the window, {harvested.get('worked_on')} worked on, "
+                f"{harvested.get('failures')} failures in the window, {_worked_on(story)} tries to answer them, "
                 f"{harvested.get('left')} left for want of time; "
                 f"today {harvested.get('rewrites')} better answers, {harvested.get('unsolved')} unsolved",
             )
@@ -106,6 +106,11 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
     )
     rows += [(line["stage"], _ending(line)) for line in story["stages"]]
     return rows
+
+
+def _worked_on(story: dict[str, Any]) -> int:
+    """Of all rounds."""
+    return sum(line["outputs"].get("worked_on", 0) for line in story["stages"] if line["stage"] == "harvest")
 
 
 def _share(holdout: dict[str, Any], side: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.backends.gateway_client import GatewayClient
-from pipeline.lib import generations, jsonl
+from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError
 
@@ -16,7 +16,7 @@ def status(settings: Settings) -> dict[str, Any]:
     """The state of this installation."""
     layout = settings.layout
     incumbent = generations.incumbent(layout)
-    runs = list(jsonl.read(layout.runs))
+    lines = list(jsonl.read(layout.runs))
     return {
         "current": incumbent.id,
         "current_sha256": incumbent.sha256,
@@ -30,7 +30,7 @@ def status(settings: Settings) -> dict[str, Any]:
             }
             for each in generations.all_complete(layout)
         ],
-        "last_run": [line for line in runs if line["run"] == runs[-1]["run"]] if runs else [],
+        "last_run": runs.of_night(layout, lines[-1]["run"]) if lines else [],
     }
 
 

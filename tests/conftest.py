@@ -22,6 +22,7 @@ FIXED = {
     "NIGHTSCHOOL_SERVER__MAX_TOKENS": "64",
     # Enough to learn from; a real night draws more.
     "NIGHTSCHOOL_HARVEST__SAMPLES": "16",
+    "NIGHTSCHOOL_NIGHT__ROUNDS": "1",
     # These machines are shared: a slow answer is no reason to roll back here.
     "ROLLBACK_THRESHOLD_LATENCY": "30000",
     "MONITOR_DURATION": "3",

@@ -1,5 +1,8 @@
 """config: the settings."""
 
+import json
+from typing import Annotated
+
 import typer
 
 from pipeline.commands.common import Json, current_settings, show_result
@@ -8,12 +11,23 @@ commands = typer.Typer(help="Settings: what is in force, and an example file.")
 
 
 @commands.command("show")
-def config_show(as_json: Json = False) -> None:
+def config_show(
+    name: Annotated[str | None, typer.Argument(help="Only this one, such as night.rounds.")] = None,
+    as_json: Json = False,
+) -> None:
     """The settings in force; secrets are masked."""
     values = current_settings().model_dump(mode="json")
     if values["notify"]["webhook"]:
         values["notify"]["webhook"] = "(set)"
-    show_result(values, as_json)
+    if name is None:
+        show_result(values, as_json)
+        return
+    section, _, key = name.partition(".")
+    if key not in values.get(section, {}):
+        from pipeline.lib.errors import UsageError
+
+        raise UsageError(f"no setting {name}", "`nightschool config show` lists them")
+    typer.echo(json.dumps(values[section][key]) if as_json else values[section][key])
 
 
 @commands.command("example")

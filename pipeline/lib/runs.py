@@ -73,6 +73,11 @@ def recorded(layout: Layout, run: str, name: str) -> Iterator[Stage]:
         jsonl.append(layout.runs, [{**line, "message": message} if message else line])
 
 
-def of_run(layout: Layout, run: str) -> list[dict[str, Any]]:
-    """The lines of one run, in the order in which its stages ended."""
-    return [line for line in jsonl.read(layout.runs) if line["run"] == run]
+def of_night(layout: Layout, run: str) -> list[dict[str, Any]]:
+    """The lines of a run and of the other rounds of its night (…Z, …Z-2), in the order in which the stages ended."""
+    return [line for line in jsonl.read(layout.runs) if night_of(line["run"]) == night_of(run)]
+
+
+def night_of(run: str) -> str:
+    """The id that the rounds of a night have in common."""
+    return run.partition("-")[0]

@@ -218,6 +218,9 @@ class Notify(Section):
 
 
 class Night(Section):
-    """What the wrapper checks before it starts."""
+    """What the wrapper plays, and what it checks before."""
 
+    rounds: int = Field(
+        2, ge=1, le=9, description="times it harvests and trains: each candidate answers what its teacher could not"
+    )
     minimum_disk_gb: float = Field(2.0, ge=0, description="free space without which nothing starts")

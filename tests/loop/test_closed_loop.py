@@ -45,7 +45,7 @@ def night(served: Home) -> dict[str, Any]:
     for path in (served.folder / "logs" / "interactions").glob("*.jsonl"):
         path.unlink()
     day = served.result("starter", "day", "--requests", "800", "--seed", "1")
-    done = served.night()
+    done = served.night(NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_HARVEST__MINUTES="0.4")
     assert done.returncode == 0, done.stdout + done.stderr
     failed = [line["instruction"] for line in served.lines("training_data/harvest_????????.jsonl")]
     return {"before": before, "after": exam(served), "day": day, "failed": failed, "stdout": done.stdout}
@@ -87,11 +87,23 @@ def test_report_tells_the_story_of_the_night(served: Home, night: dict[str, Any]
 
 
 def test_every_stage_left_its_line(served: Home, night: dict[str, Any]) -> None:
-    run = served.current
-    stages = [(line["stage"], line["exit_code"]) for line in served.lines("logs/runs.jsonl") if line["run"] == run]
-    night_stages = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy")
-    assert stages[:6] == [(name, 0) for name in night_stages]
-    assert (served.folder / "logs" / f"nightly_{run}.log").is_file()
+    night, _, number = served.current.partition("-")
+    assert number == "2"
+    stages = [(line["run"], line["stage"], line["exit_code"]) for line in served.lines("logs/runs.jsonl")]
+    learning = ("harvest", "build-dataset", "train")
+    first = [(night, name, 0) for name in ("doctor", *learning)]
+    second = [(f"{night}-2", name, 0) for name in (*learning, "canary", "deploy")]
+    assert [line for line in stages if line[0].startswith(night)][:9] == first + second
+    assert (served.folder / "logs" / f"nightly_{night}.log").is_file()
+
+
+def test_the_first_candidate_of_the_night_taught_the_second_and_was_put_away(
+    served: Home, night: dict[str, Any]
+) -> None:
+    first = served.current.removesuffix("-2")
+    teachers = {line["teacher"].split(":")[0] for line in served.lines("training_data/harvest_????????.jsonl")}
+    assert teachers == {"starter@base", f"starter@{first}"}
+    assert first not in served.health()["loaded"]
 
 
 def assert_refused(served: Home, candidate: str) -> dict[str, Any]:

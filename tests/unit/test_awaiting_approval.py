@@ -26,7 +26,7 @@ def test_the_message_tells_a_candidate_that_waits_from_one_with_too_little_evide
     make(settings, FIRST)
     with pytest.raises(type(ending)), runs.recorded(settings.layout, FIRST, "deploy"):
         raise ending
-    message = compose(settings, FIRST, runs.of_run(settings.layout, FIRST))
+    message = compose(settings, FIRST, runs.of_night(settings.layout, FIRST))
     assert title in message.title
     assert step in message.next_step
     assert message.good
