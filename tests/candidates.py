@@ -78,6 +78,18 @@ def rescaled(name: str, tensor: Any) -> tuple[str, Any]:
     return name, tensor * 0.3 if ".lora_B." in name else tensor
 
 
+def widened(rank: int) -> Callable[[str, Any], tuple[str, Any]]:
+    """The same function with a larger rank: the further rows and columns are zeros."""
+
+    def change(name: str, tensor: Any) -> tuple[str, Any]:
+        axis = 1 if ".lora_B." in name else 0
+        missing = list(tensor.shape)
+        missing[axis] = rank - tensor.shape[axis]
+        return name, numpy.concatenate([tensor, numpy.zeros(missing, tensor.dtype)], axis)
+
+    return change
+
+
 def reconfigured(home: Home, run: str, **fields: Any) -> None:
     """Other fields in a generation's adapter configuration, with a manifest that agrees."""
     folder = home.folder / "loras" / run

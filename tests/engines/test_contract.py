@@ -15,6 +15,7 @@ from conftest import Home, make_home, wait_for
 from real_engines import ONE_MORE, ROOT_SCALED, TWO_MORE, VERSIONS, EngineProcess, control, installation, train_all
 
 SWAPS = 40
+VLLM_LARGEST_RANK = 64  # cron/start_engine.sh
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +129,19 @@ def test_an_adapter_that_does_not_load_changes_nothing(home: Home, fingerprints:
     else:
         candidates.altered(home, ONE_MORE, version, candidates.misnamed)
     assert not accepted(home, version)
+    found = proof(home, ONE_MORE, fingerprints[ONE_MORE], public=True)
+    assert found["holds"], found
+
+
+def test_a_rank_beyond_what_the_engine_was_started_for_is_refused_and_changes_nothing(
+    home: Home, fingerprints: dict[str, Any]
+) -> None:
+    control(home, "activate", ONE_MORE)
+    version, rank = "20300503T000000Z", 2 * VLLM_LARGEST_RANK
+    candidates.altered(home, ONE_MORE, version, candidates.widened(rank))
+    config = json.loads((home.folder / "loras" / ONE_MORE / "adapter_config.json").read_text())
+    candidates.reconfigured(home, version, r=rank, lora_alpha=config["lora_alpha"] * rank / config["r"])
+    assert accepted(home, version) == (home.health()["engine"] != "vllm")
     found = proof(home, ONE_MORE, fingerprints[ONE_MORE], public=True)
     assert found["holds"], found
 
