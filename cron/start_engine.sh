@@ -15,7 +15,8 @@ case $1 in
         export VLLM_ALLOW_RUNTIME_LORA_UPDATING=True VLLM_CPU_KVCACHE_SPACE=1 VLLM_NO_USAGE_STATS=1
         exec "$vllm/bin/python" -m vllm.entrypoints.openai.api_server --host 127.0.0.1 --port "$2" \
             --model "$home/models/starter" --served-model-name starter-base --dtype float32 --max-model-len 512 \
-            --enable-lora --max-lora-rank 64 --max-loras 4 --max-cpu-loras 8
+            --enable-lora --max-lora-rank 64 --max-loras 4 --max-cpu-loras 8 \
+            --no-enable-chunked-prefill # on processors a request with a seed that is read in parts ends vLLM 0.32.0
         ;;
     llama-server)
         [ -e "$home/logs/presets.ini" ] || cat >"$home/logs/presets.ini" <<EOF

@@ -41,7 +41,7 @@ class SelfCheck:
                 proof = self.engine.verify(version, fingerprint, public=True)
                 found |= {"proven": proof.holds, "nearest": proof.nearest}
         except (NightschoolError, OSError, TimeoutError) as error:
-            found |= {"proven": False, "error": str(error)}
+            found |= {"proven": False, "error": str(error) or type(error).__name__}
         if found["proven"] is False and self.engine.active == version:
             logger.error("%s is in service, but something else answers: %s", version, found)
         self.last = found

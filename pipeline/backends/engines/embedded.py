@@ -75,9 +75,15 @@ class EmbeddedEngine(VersionedEngine):
         return longest - tokens
 
     def close(self) -> None:
-        """Answer what waits, then end the worker."""
+        """Answer what waits, then end the worker; what comes later is refused."""
+        with self._guard:
+            self._closing = True
         self._queue.put(_STOP)
         self._worker.join(timeout=60)
+        while not self._queue.empty():
+            if isinstance(late := self._queue.get(), Request):
+                self._release(late)
+                late.future.set_exception(EngineError("the engine is ending"))
 
     def _begin(self, request: Request) -> None:
         self._queue.put(request)

@@ -82,7 +82,9 @@ class RemoteEngine(VersionedEngine):
         return lost
 
     def close(self) -> None:
-        """Wait for what was admitted, then close the connections."""
+        """Wait for what was admitted, then close the connections; what comes later is refused."""
+        with self._guard:
+            self._closing = True
         for version in self._loaded:
             self.drain(version, 30)
         self.upstream.close()

@@ -34,6 +34,7 @@ class VersionedEngine(ABC):
         self._loaded: dict[str, str | None] = {BASE: None}
         self._active = BASE
         self._running: Counter[str] = Counter()
+        self._closing = False
         self._guard = threading.Lock()
 
     @property
@@ -54,9 +55,12 @@ class VersionedEngine(ABC):
         """Begin a request; an empty version is pinned to the active one, now.
 
         Raises:
-            EngineError: the version is not loaded.
+            EngineError: the version is not loaded, or the engine is ending.
         """
+        request.future.set_running_or_notify_cancel()  # whoever waits may go away, but cannot take the future along
         with self._guard:
+            if self._closing:
+                raise EngineError("the engine is ending")
             request.version = request.version or self._active
             if request.version not in self._loaded:
                 raise EngineError(f"version {request.version!r} is not loaded")
