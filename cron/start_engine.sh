@@ -22,11 +22,12 @@ case $1 in
         [ -e "$home/logs/presets.ini" ] || cat >"$home/logs/presets.ini" <<EOF
 [starter-base]
 model = $home/models/starter.gguf
-ctx-size = 4096
-parallel = 8
+ctx-size = 8192
+parallel = 16
+threads-http = 64
 jinja = true
 EOF
-        exec "$llama_server/llama-server" --host 127.0.0.1 --port "$2" --models-preset "$home/logs/presets.ini" --models-max 0
+        exec "$llama_server/llama-server" --host 127.0.0.1 --port "$2" --models-preset "$home/logs/presets.ini" --models-max 0 --threads-http 64
         ;;
     *) echo "error: no engine $1: vllm, llama-server" >&2; exit 64 ;;
 esac

@@ -140,6 +140,7 @@ class ChatDoor:
             body.stops,
             body.top_logprobs if body.logprobs else 0,
             payload=asked.payload,
+            urgent=asked.purpose == "user",
         )
 
     async def _stream(self, asked: Asked) -> Response:

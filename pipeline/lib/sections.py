@@ -60,6 +60,9 @@ class Engine(Section):
     url: str = Field("http://127.0.0.1:8000", description="where it answers; its key: NIGHTSCHOOL_ENGINE_KEY")
     base_name: str | None = Field(None, description="its name for the bare base model; none = the first it offers")
     timeout: float = Field(120, gt=0, description="longest silence of the engine, in seconds")
+    background: int = Field(
+        32, ge=1, description="most of the night's own requests that it gets at once; people's go past those that wait"
+    )
     check_minutes: float = Field(5, gt=0, description="how often the gateway asks who is answering")
     presets: str | None = Field(None, description="llama-server: the file of its --models-preset (relative to home)")
     converters: str = Field(

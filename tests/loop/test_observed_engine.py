@@ -1,7 +1,10 @@
 """The gateway before somebody else's OpenAI-compatible server: it passes on, logs, and deploys nothing."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ def observing(theirs: StandIn, tmp_path_factory: pytest.TempPathFactory, base_mo
         "NIGHTSCHOOL_ENGINE__KIND": "openai",
         "NIGHTSCHOOL_ENGINE__URL": theirs.url,
         "NIGHTSCHOOL_ENGINE__TIMEOUT": "2",
+        "NIGHTSCHOOL_ENGINE__BACKGROUND": "2",
     }
     with home.serving():
         yield home
@@ -68,6 +72,27 @@ def test_a_stream_passes_through_and_is_logged_whole(observing: Home, theirs: St
     (row,) = [row for row in observing.lines("logs/interactions/*.jsonl") if row.get("user") == "streamer"]
     assert row["answer"] == "forty"
     assert "success" not in row  # they do not say how sure they are
+
+
+def test_the_nights_own_requests_wait_in_the_gateway_and_people_go_past_them(observing: Home, theirs: StandIn) -> None:
+    let_go, held = threading.Event(), []
+
+    def hold_drafts(handler: BaseHTTPRequestHandler, _: int) -> None:
+        if theirs.body["messages"][-1]["content"] == "draft":
+            held.append(1)
+            let_go.wait(30)
+        send(handler, whole("yes"))
+
+    theirs.behaviour = hold_drafts
+    draft = {"messages": [{"role": "user", "content": "draft"}]}
+    url, header = f"{observing.url}/v1/chat/completions", {"x-nightschool-purpose": "teacher"}
+    with ThreadPoolExecutor(6) as pool:
+        drafts = [pool.submit(requests.post, url, json=draft, headers=header, timeout=60) for _ in range(6)]
+        wait_for(lambda: len(held) == 2, 10)
+        assert post(observing).ok
+        assert len(held) == 2
+        let_go.set()
+        assert all(each.result().ok for each in drafts)
 
 
 def test_nothing_can_be_deployed_there(observing: Home) -> None:

@@ -33,3 +33,15 @@ def test_who_goes_away_while_an_answer_is_made_takes_nothing_along(engine: Embed
     gone.cancel()
     assert engine.admit(asked()).result(timeout=30).text
     engine.close()
+
+
+def test_people_go_before_the_nights_own_drafts(engine: EmbeddedEngine) -> None:
+    drafts = []
+    for _ in range(4 * engine.settings.server.max_batch):
+        drafts.append(asked())
+        drafts[-1].urgent = False
+        engine.admit(drafts[-1])
+    assert engine.admit(asked()).result(timeout=60).text
+    assert not drafts[-1].future.done()
+    assert drafts[-1].future.result(timeout=60).text
+    engine.close()

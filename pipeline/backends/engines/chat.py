@@ -14,7 +14,8 @@ class Request:
     """One answer to make. `version` is pinned when the request is admitted.
 
     `on_delta` is called from the engine's thread with each new piece of the answer's message. `payload` is the body as
-    the client sent it: engines with a door of their own understand more of it than the fields here.
+    the client sent it: engines with a door of their own understand more of it than the fields here. What is not
+    `urgent` (the night's own drafts) lets people go first.
     """
 
     messages: list[Message]
@@ -27,6 +28,7 @@ class Request:
     top_logprobs: int = 0
     on_delta: Callable[[dict[str, Any]], None] | None = None
     payload: dict[str, Any] = field(default_factory=dict)
+    urgent: bool = True
     future: "Future[Completion]" = field(default_factory=Future)
 
 

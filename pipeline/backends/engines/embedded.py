@@ -132,13 +132,17 @@ class EmbeddedEngine(VersionedEngine):
                 return False
 
     def _next_batch(self, waiting: "deque[Request]") -> list[Request]:
-        """The longest waiting request, and those behind it that are pinned to the same version."""
-        version = waiting[0].version
+        """The longest waiting request, and those behind it that are pinned to the same version.
+
+        People first, and in a batch of their own: among a hundred drafts an answer takes ten times as long.
+        """
+        first = next((request for request in waiting if request.urgent), waiting[0])
         batch: list[Request] = []
         others: list[Request] = []
         while waiting and len(batch) < self.settings.server.max_batch:
             request = waiting.popleft()
-            (batch if request.version == version else others).append(request)
+            together = (request.version, request.urgent) == (first.version, first.urgent)
+            (batch if together else others).append(request)
         waiting.extendleft(reversed(others))
         return batch
 

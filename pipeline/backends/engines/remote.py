@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from abc import abstractmethod
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,7 @@ class RemoteEngine(VersionedEngine):
         """
         super().__init__(settings, probe_pool)
         self._reconciling = threading.Lock()
+        self._background = asyncio.Semaphore(settings.engine.background)
         self.upstream = Upstream(settings.engine.url, os.environ.get(KEY), settings.engine.timeout)
         try:
             self.base_name = settings.engine.base_name or self._first_model()
@@ -122,7 +124,8 @@ class RemoteEngine(VersionedEngine):
 
     async def _answer(self, request: Request) -> None:
         try:
-            result = await self._ask(request)
+            async with nullcontext() if request.urgent else self._background:
+                result = await self._ask(request)
         except BaseException as error:
             self._release(request)
             request.future.set_exception(error)
