@@ -24,6 +24,8 @@ case $1 in
 model = $home/models/starter.gguf
 ctx-size = 8192
 parallel = 16
+threads = $((($(nproc) + 1) / 2))
+poll = 0
 threads-http = 64
 jinja = true
 EOF
