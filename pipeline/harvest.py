@@ -117,8 +117,7 @@ def _teacher(settings: Settings, version: str | None) -> Iterator[Teacher]:
     try:
         yield ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
     finally:
-        if version is not None and extra:
-            client.drain(version, _DRAIN_SECONDS)
+        if version is not None and extra and client.drain(version, _DRAIN_SECONDS):
             client.unload(version)
 
 

@@ -84,6 +84,8 @@ def test_report_tells_the_story_of_the_night(served: Home, night: dict[str, Any]
     for word in ("harvested", "held-out before", "held-out after", "verdict", "serving", "deploy"):
         assert word in done.stdout
     assert served.health()["adapter_sha256"] in done.stdout.replace("\n", "")
+    by_night = served.run("report", "--run", served.current.removesuffix("-2"))
+    assert by_night.stdout == done.stdout
 
 
 def test_every_stage_left_its_line(served: Home, night: dict[str, Any]) -> None:

@@ -137,3 +137,13 @@ print({NEVER} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "set()\n"
+
+
+def test_one_setting_is_shown_bare_for_scripts_and_an_unknown_one_is_refused(tmp_path: Path):
+    assert cli(tmp_path, "--set", "night.rounds=3", "config", "show", "night.rounds").stdout == "3\n"
+    assert cli(tmp_path, "--set", "notify.webhook=https://a/secret", "config", "show", "notify.webhook").stdout == (
+        "(set)\n"
+    )
+    refused = cli(tmp_path, "config", "show", "night.round")
+    assert refused.returncode == 64
+    assert "night.round" in refused.stderr
