@@ -39,6 +39,8 @@ def running(command: list[str], url: str, **options: Any) -> Iterator["subproces
                 if requests.get(url, timeout=5).status_code < 500:
                     break
             time.sleep(0.2)
+        if process.poll() is not None:
+            raise SystemExit(f"{command[0]} ended with {process.returncode}")
         yield process
     finally:
         process.terminate()

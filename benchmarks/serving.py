@@ -75,7 +75,13 @@ def overhead(home: Home, stub: str, litellm: str | None, seconds: float) -> dict
             return _rounds(ways, seconds)
         ways["litellm"] = f"http://127.0.0.1:{port}"
         command = [litellm, "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-        with running(command, f"{ways['litellm']}/health/liveliness", stdout=subprocess.DEVNULL):
+        environment = {
+            **os.environ,
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        }
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+        with running(command, f"{ways['litellm']}/health/liveliness", **quiet):
             return _rounds(ways, seconds)
 
 
@@ -110,7 +116,13 @@ def kept(home: Home, count: int) -> dict[str, int]:
     answered: set[str] = set()
 
     with serving(home) as server:
-        killer = threading.Timer(count / 2000, lambda: server.send_signal(signal.SIGKILL))
+
+        def kill() -> None:
+            while len(answered) < count // 4:
+                time.sleep(0.01)
+            server.send_signal(signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
         killer.start()
         asyncio.run(_flood(door_of(home)[0], count // 2, answered))
         killer.join()
@@ -142,6 +154,16 @@ def serving(home: Home) -> Iterator["subprocess.Popen[bytes]"]:
 def play(quick: bool, litellm: str | None, engines: list[str]) -> dict[str, Any]:
     """Everything, on an installation for each engine: the embedded one, real ones, a stub."""
     found: dict[str, Any] = {"swaps": {}}
+    port = free_port()
+    stub = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "benchmarks.stub_engine", str(port)]
+    with tempfile.TemporaryDirectory() as folder, running(command, f"{stub}/v1/models", cwd=REPOSITORY):
+        home = Home(Path(folder))
+        home.variables |= {"NIGHTSCHOOL_ENGINE__KIND": "openai", "NIGHTSCHOOL_ENGINE__URL": stub}
+        home.variables |= {"NIGHTSCHOOL_MODEL__NAME": "stub"}
+        with serving(home):
+            found["overhead"] = overhead(home, stub, litellm, 15 if quick else 60)
+        found["kept"] = kept(home, 4_000 if quick else 50_000)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         with serving(home):
@@ -153,16 +175,6 @@ def play(quick: bool, litellm: str | None, engines: list[str]) -> dict[str, Any]
         for kind in engines:
             with engine(kind, home), serving(home):
                 found["swaps"][kind] = swapped_on(kind, home, quick)
-    port = free_port()
-    stub = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "benchmarks.stub_engine", str(port)]
-    with tempfile.TemporaryDirectory() as folder, running(command, f"{stub}/v1/models", cwd=REPOSITORY):
-        home = Home(Path(folder))
-        home.variables |= {"NIGHTSCHOOL_ENGINE__KIND": "openai", "NIGHTSCHOOL_ENGINE__URL": stub}
-        home.variables |= {"NIGHTSCHOOL_MODEL__NAME": "stub"}
-        with serving(home):
-            found["overhead"] = overhead(home, stub, litellm, 15 if quick else 60)
-        found["kept"] = kept(home, 4_000 if quick else 50_000)
     return found
 
 
