@@ -136,13 +136,13 @@ def test_an_adapter_that_does_not_load_changes_nothing(home: Home, fingerprints:
 def test_a_rank_beyond_what_the_engine_was_started_for_is_refused_and_changes_nothing(
     home: Home, fingerprints: dict[str, Any]
 ) -> None:
-    control(home, "activate", ONE_MORE)
+    control(home, "activate", TWO_MORE)  # the wide one says what ONE_MORE says, so that must not be its rival
     version, rank = "20300503T000000Z", 2 * VLLM_LARGEST_RANK
     candidates.altered(home, ONE_MORE, version, candidates.widened(rank))
     config = json.loads((home.folder / "loras" / ONE_MORE / "adapter_config.json").read_text())
     candidates.reconfigured(home, version, r=rank, lora_alpha=config["lora_alpha"] * rank / config["r"])
     assert accepted(home, version) == (home.health()["engine"] != "vllm")
-    found = proof(home, ONE_MORE, fingerprints[ONE_MORE], public=True)
+    found = proof(home, TWO_MORE, fingerprints[TWO_MORE], public=True)
     assert found["holds"], found
 
 

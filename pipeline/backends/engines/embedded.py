@@ -8,6 +8,7 @@ versions in a batch, through `adapter_names`; LOG.md says why we do not.)
 import copy
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from pipeline.lib.quiet import quiet_libraries
 from pipeline.lib.records import Message
 
 _STOP = object()
+_GATHER_SECONDS = 0.03
 
 
 class EmbeddedEngine(VersionedEngine):
@@ -111,14 +113,22 @@ class EmbeddedEngine(VersionedEngine):
     def _work(self) -> None:
         waiting: deque[Request] = deque()
         stopping = False
+        answered = 0
         while waiting or not stopping:
-            stopping |= self._collect(waiting)
+            stopping |= self._collect(waiting, answered)
             if waiting:
-                self._answer(self._next_batch(waiting))
+                batch = self._next_batch(waiting)
+                self._answer(batch)
+                answered = len(batch)
 
-    def _collect(self, waiting: "deque[Request]") -> bool:
-        """Move what was admitted into `waiting`, do the jobs among it; blocks while there is nothing. True: stop."""
+    def _collect(self, waiting: "deque[Request]", expected: int) -> bool:
+        """Move what was admitted into `waiting`, do the jobs among it; blocks while there is nothing. True: stop.
+
+        Those who were answered together ask again nearly together: it waits a moment for as many (`expected`), or the
+        first to come would have a batch of its own and all others wait for that.
+        """
         item = None if waiting else self._queue.get()
+        deadline = time.monotonic() + (_GATHER_SECONDS if expected > 1 else 0)
         while True:
             if item is _STOP:
                 return True
@@ -126,8 +136,9 @@ class EmbeddedEngine(VersionedEngine):
                 waiting.append(item)
             elif item is not None:
                 item()
+            left = deadline - time.monotonic() if len(waiting) < expected else 0
             try:
-                item = self._queue.get_nowait()
+                item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
             except queue.Empty:
                 return False
 
