@@ -56,7 +56,7 @@ class Upstream:
             task = asyncio.get_running_loop().create_task(job)
         except RuntimeError:
             self.run(job)
-        else:  # passing a chat to another thread and back would cost it half a millisecond
+        else:  # so that no chat has to be passed to another thread and back
             self._jobs.add(task)
             task.add_done_callback(self._jobs.discard)
 
