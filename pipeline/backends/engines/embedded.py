@@ -145,7 +145,7 @@ class EmbeddedEngine(VersionedEngine):
     def _next_batch(self, waiting: "deque[Request]") -> list[Request]:
         """The longest waiting request, and those behind it that are pinned to the same version.
 
-        People first, and in a batch of their own: among a hundred drafts an answer takes ten times as long.
+        People first, and in a batch of their own: a batch takes as long as its longest answer, and a wide one longer.
         """
         first = next((request for request in waiting if request.urgent), waiting[0])
         batch: list[Request] = []

@@ -8,6 +8,10 @@ from pipeline.lib.errors import UnavailableError
 from pipeline.lib.records import Message
 
 
+HEALTH_SECONDS = 5.0  # longest wait of `healthy`
+CONNECT_SECONDS = 5.0
+
+
 class ProviderError(UnavailableError):
     """It did not answer, or refused; another one may do better."""
 

@@ -8,11 +8,9 @@ import httpx
 import ollama
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pipeline.backends.providers.interface import Options, ProviderError
+from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Options, ProviderError
 from pipeline.lib.records import Message
 
-_HEALTH_SECONDS = 5.0
-_CONNECT_SECONDS = 5.0
 _CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=16)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
 _PASSING = (429, 502, 503, 504)
@@ -33,12 +31,12 @@ class OllamaProvider:
         self.model = model
         self.name = f"ollama/{model}"
         patience: dict[str, Any] = {
-            "timeout": httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
+            "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "limits": _CONNECTIONS,
         }
         self._client = ollama.Client(host=url, **patience)
         self._async_client = ollama.AsyncClient(host=url, **patience)
-        self._quick_client = ollama.Client(host=url, timeout=_HEALTH_SECONDS)
+        self._quick_client = ollama.Client(host=url, timeout=HEALTH_SECONDS)
         self._trying: dict[str, Any] = {
             "stop": stop_after_attempt(attempts),
             "wait": wait_random_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),

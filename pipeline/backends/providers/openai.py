@@ -8,12 +8,10 @@ from typing import Any
 import httpx
 import openai
 
-from pipeline.backends.providers.interface import Options, ProviderError
+from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Options, ProviderError
 from pipeline.lib.records import Message
 
 KEY = "NIGHTSCHOOL_PROVIDER_KEY"  # the environment variable that holds the server's API key, if it wants one
-_HEALTH_SECONDS = 5.0
-_CONNECT_SECONDS = 5.0
 
 
 class OpenAiProvider:
@@ -37,7 +35,7 @@ class OpenAiProvider:
         settings: dict[str, Any] = {
             "base_url": f"{url.rstrip('/').removesuffix('/v1')}/v1",
             "api_key": os.environ.get(KEY) or "none",
-            "timeout": httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
+            "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "max_retries": attempts - 1,
             "default_headers": headers,
         }
@@ -47,7 +45,7 @@ class OpenAiProvider:
     def healthy(self) -> bool:
         """See Provider."""
         try:
-            models = self._client.with_options(timeout=_HEALTH_SECONDS, max_retries=0).models.list()
+            models = self._client.with_options(timeout=HEALTH_SECONDS, max_retries=0).models.list()
             return self.model in {each.id for each in models.data}
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return False
