@@ -7,7 +7,6 @@ from typing import Protocol
 from pipeline.lib.errors import UnavailableError
 from pipeline.lib.records import Message
 
-
 HEALTH_SECONDS = 5.0  # longest wait of `healthy`
 CONNECT_SECONDS = 5.0
 
