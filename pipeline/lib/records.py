@@ -16,11 +16,16 @@ class Record(BaseModel):
 
 
 class Feedback(Record):
-    """What somebody said about an answer, or what executing it showed."""
+    """What somebody said about an answer, or what executing it showed. `at`: when, in seconds since 1970.
 
+    `edited` is what a person wrote instead; `preferred` another answer of a model that a person kept instead.
+    """
+
+    at: float | None = None
     thumb: Literal[-1, 1] | None = None
     comment: str | None = Field(None, max_length=10_000)
     edited: str | None = Field(None, max_length=100_000)
+    preferred: str | None = Field(None, max_length=100_000)
     success: bool | None = None
     error: str | None = Field(None, max_length=10_000)
     check: dict[str, Any] | None = None
