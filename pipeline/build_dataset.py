@@ -95,19 +95,11 @@ def _hidden(settings: Settings, forbidden: set[str]) -> dict[str, Row]:
     now, share = time.time(), settings.dataset.hidden_share
     for interaction in OwnLog(settings.layout.interactions).interactions(0, float("inf")):
         row: Row = {"id": interaction.id, "messages": interaction.messages, "check": interaction.check}
-        if _usable(interaction.check) and questions.is_hidden(row, share, interaction.at, now):
+        if checks.usable(interaction.check) and questions.is_hidden(row, share, interaction.at, now):
             key = questions.key(row)
             if key not in forbidden:
                 found[key] = row
     return found
-
-
-def _usable(check: Row | None) -> bool:
-    try:
-        checks.validate(check or {})
-    except ValueError:
-        return False
-    return True
 
 
 def _keep(

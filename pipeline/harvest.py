@@ -1,53 +1,44 @@
 """harvest: what failed, and better answers to it.
 
-reads   the sources (our own interaction log, OpenAI-style JSONL)
-writes  `training_data/harvest_YYYYMMDD.jsonl`           one rewrite a line
+reads   the sources (our own interaction log, and those of `harvest.sources`)
+writes  `training_data/failures_YYYYMMDD.jsonl`          what failed, each question once, without secrets
+        `training_data/failures_YYYYMMDD.left_out.jsonl` what failed but goes no further, each with its reason
+        `training_data/harvest_YYYYMMDD.jsonl`           one rewrite a line
         `training_data/harvest_YYYYMMDD.unsolved.jsonl`  failures that nobody could fix, with the reason
         `training_data/harvest_YYYYMMDD.json`            counts and hashes, last: it makes the harvest complete
 
 Each failure is written down as soon as it is decided. A harvest that is killed goes on behind the last decided one:
-a failure is decided once for each teacher, and a better teacher (tomorrow's model) may try the unsolved ones again.
+a failure is decided once for each teacher, and a better teacher (tomorrow's model) may try the unsolved ones again, as
+it may when somebody has said more about it since.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import takewhile
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.backends.checks import run as checks
-from pipeline.backends.checks.interface import Specification
-from pipeline.backends.gateway_client import GatewayClient
-from pipeline.backends.sources.interface import Source
+from pipeline.backends.executors.choice import executor_of
+from pipeline.backends.executors.interface import Executor
+from pipeline.backends.sources.failures import SAME_QUESTION, Found, failures
+from pipeline.backends.sources.interface import Row, Source
 from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
 from pipeline.backends.sources.own_log import OwnLog
-from pipeline.backends.teachers.council import Decision, decide
-from pipeline.backends.teachers.interface import Draft, Teacher
-from pipeline.backends.teachers.providers import ProviderTeacher
-from pipeline.backends.teachers.served_model import ServedModel
-from pipeline.lib import harvests, jsonl
+from pipeline.backends.teachers.council import Decision
+from pipeline.backends.teachers.deciding import Council, decisions, teacher_of, without_teacher
+from pipeline.lib import harvests, jsonl, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError, NothingToDo
-from pipeline.lib.files import sha256, write_json
+from pipeline.lib.files import publishing, sha256, write_json
 from pipeline.lib.harvests import HarvestFiles
-from pipeline.lib.records import Interaction, Rewrite, failure_signal
+from pipeline.lib.records import Failure, Rewrite
 
-_FIRST_DRAFTS = 4  # many failures that can be solved are solved by these; only the others cost more
-_DRAIN_SECONDS = 30.0
-_MORE_DRAFTS = 8  # at a time, while an accepted draft waits to be confirmed
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An interaction that went wrong, and how we know."""
-
-    interaction: Interaction
-    signal: str
+_HELD_OUT = "held out this week, for the canary"
+_NOBODY = "nobody"  # decided without a teacher
+_BATCH = 64  # failures that go to another machine together
 
 
 def harvest(
@@ -65,86 +56,33 @@ def harvest(
     Raises:
         NothingToDo: nothing failed, or everything has been decided already.
         UnavailableError: the teacher's server does not answer; what was decided is kept.
-        BadRecordError: a log line cannot be read.
+        BadRecordError, BusyError: not one source could be read. What cannot be read in a source that can is counted.
     """
     until = until or time.time()
     since = until - settings.harvest.hours * 3600 if since is None else since
-    failures = list(find_failures(_sources(settings), since, until))
-    if not failures:
-        raise NothingToDo("no failures in the window", "more of the past: --since")
-    if dry_run:
-        signals = Counter(failure.signal for failure in failures)
-        return {"dry_run": True, "failures": len(failures), "signals": dict(signals)}
-
-    with _teacher(settings, version) as teacher:
-        return _harvest(settings, teacher, failures, since, until)
-
-
-def _harvest(
-    settings: Settings, teacher: Teacher, failures: Sequence[Failure], since: float, until: float
-) -> dict[str, Any]:
-    """Have what was not decided yet answered again, newly failed ones first."""
-    layout = settings.layout
-    files = harvests.of_day(layout, datetime.fromtimestamp(until, UTC))
-    decided = harvests.decided(layout, teacher.name)
-    open_failures = [failure for failure in failures if failure.interaction.id not in decided]
-    if not open_failures:
-        raise NothingToDo(f"all {len(failures)} failures have been decided already")
-    tried = harvests.tried(layout)
-    open_failures.sort(key=lambda failure: failure.interaction.id in tried)
-    worked_on = 0
-    for failure, decision in _decisions(open_failures, teacher, settings):
-        _write_down(files, failure, decision, teacher.name, settings.harvest.quality_threshold)
-        worked_on += 1
-    counts = {"worked_on": worked_on, "left": len(open_failures) - worked_on}
-    signals = dict(Counter(failure.signal for failure in failures))
-    manifest = _manifest(files, since, until, signals, teacher.name, counts)
+    files = harvests.of_day(settings.layout, datetime.fromtimestamp(until, UTC))
+    found = Found()
+    with executor_of(settings) as executor:
+        selected = _selected(settings, since, until, executor, found)
+        if dry_run:
+            outcomes = Counter("failures" if reason is None else reason for _, reason in selected)
+            return {"dry_run": True, **outcomes, **found.to_json()}
+        left_out = _write_failures(files, selected)
+        if not files.failures.stat().st_size:
+            raise NothingToDo("no failures in the window", "more of the past: --since")
+        teacher, counts = _decide_all(settings, files, version, executor)
+    manifest = {
+        "since": since,
+        "until": until,
+        "teacher": teacher,
+        "failures": sum(found.signals.values()),
+        **found.to_json(),
+        "left_out": left_out,
+        **counts,
+        **_totals(files),
+    }
     write_json(files.manifest, manifest)
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
-
-
-@contextmanager
-def _teacher(settings: Settings, version: str | None) -> Iterator[Teacher]:
-    """Who drafts; a generation that was loaded only for this is forgotten afterwards."""
-    asked = settings.harvest
-    if asked.teacher == "providers" and version is None:
-        yield ProviderTeacher(settings)
-        return
-    client = GatewayClient(settings, asked.timeout)
-    extra = version is not None and version not in client.versions()
-    if version is not None:
-        client.load(version)
-    try:
-        yield ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
-    finally:
-        if version is not None and extra and client.drain(version, _DRAIN_SECONDS):
-            client.unload(version)
-
-
-def find_failures(sources: Sequence[Source], since: float, until: float) -> Iterator[Failure]:
-    """Every interaction of the window that some signal says went wrong; each once, with its strongest signal."""
-    seen: set[str] = set()
-    for source in sources:
-        asked_again: dict[tuple[str, str], Interaction] = {}
-        for interaction in source.interactions(since, until):
-            signal = failure_signal(interaction)
-            if interaction.session:
-                # The same question again in one session: the earlier answer was not wanted.
-                key = (interaction.session, interaction.question)
-                earlier = asked_again.get(key)
-                if earlier and earlier.id not in seen and _regenerated(earlier, interaction):
-                    seen.add(earlier.id)
-                    yield Failure(earlier, "regenerated")
-                asked_again[key] = interaction
-            if signal and interaction.id not in seen:
-                seen.add(interaction.id)
-                yield Failure(interaction, signal)
-
-
-def _regenerated(earlier: Interaction, later: Interaction) -> bool:
-    """Whether the later one replaced an earlier answer that nobody had called good."""
-    liked = earlier.feedback is not None and (earlier.feedback.thumb == 1 or earlier.feedback.success is True)
-    return not liked and earlier.messages == later.messages and earlier.answer != later.answer
 
 
 def _sources(settings: Settings) -> list[Source]:
@@ -159,126 +97,129 @@ def _sources(settings: Settings) -> list[Source]:
     return sources
 
 
-def _decisions(failures: Sequence[Failure], teacher: Teacher, settings: Settings) -> Iterator[tuple[Failure, Decision]]:
-    """Decide the failures, several at a time, and hand each out as soon as it is decided.
-
-    None is begun after `harvest.minutes`. An error of the teacher ends it, after everything already paid for has been
-    handed out.
-    """
-    deadline = time.monotonic() + 60 * settings.harvest.minutes
-    todo = takewhile(lambda _: time.monotonic() < deadline, failures)
-    running: dict[Future[Decision], Failure] = {}
-    error: BaseException | None = None
-    with ThreadPoolExecutor(settings.harvest.concurrency) as pool:
-        while True:
-            while error is None and len(running) < settings.harvest.concurrency and (failure := next(todo, None)):
-                running[pool.submit(_decide, failure, teacher, settings)] = failure
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                failure = running.pop(future)
-                if raised := future.exception():
-                    error = raised
-                else:
-                    yield failure, future.result()
-    if error is not None:
-        raise error
+def _selected(
+    settings: Settings, since: float, until: float, executor: Executor, found: Found
+) -> Iterator[tuple[Row, str | None]]:
+    """What failed, and for what goes no further the reason; the hold-out is set apart before anything is rewritten."""
+    now, share = time.time(), settings.dataset.hidden_share
+    for row, stays in failures(_sources(settings), since, until, executor, found):
+        hidden = stays and checks.usable(row.get("check")) and questions.is_hidden(row, share, row["at"], now)
+        yield row, _HELD_OUT if hidden else None if stays else SAME_QUESTION
 
 
-def _decide(failure: Failure, teacher: Teacher, settings: Settings) -> Decision:
-    """A person's own words win; then the council, which asks for more drafts only while none is accepted."""
-    interaction = failure.interaction
-    if interaction.feedback and interaction.feedback.edited:
-        return Decision(
-            Draft(interaction.feedback.edited, "edited by a person"), 1.0, {}, "edited by a person", "human"
-        )
-    check = interaction.check
-    if check is None:
-        return Decision(None, 0.0, {}, "nothing to verify a better answer with: no check, no edited answer")
-    try:
-        checks.validate(check)
-    except ValueError as error:
-        return Decision(None, 0.0, {}, f"its check is unusable: {error}")
-    return _ask_council(interaction, check, teacher, settings)
+def _write_failures(files: HarvestFiles, selected: Iterable[tuple[Row, str | None]]) -> dict[str, int]:
+    """Both files at once; returns how many were left out, by reason."""
+    counts: Counter[str] = Counter()
+    with publishing(files.failures) as kept, publishing(files.left_out) as others:
+        for row, reason in selected:
+            if reason is None:
+                kept.write(jsonl.encode(row))
+            else:
+                counts[reason] += 1
+                signal = row["verdict"]["signal"]
+                others.write(jsonl.encode({"interaction_id": row["id"], "signal": signal, "reason": reason}))
+    return dict(counts)
 
 
-def _ask_council(interaction: Interaction, check: Specification, teacher: Teacher, settings: Settings) -> Decision:
-    """Draw drafts until one is confirmed, or enough have been drawn.
+def _decide_all(
+    settings: Settings, files: HarvestFiles, version: str | None, executor: Executor
+) -> tuple[str, dict[str, int]]:
+    """Decide what was not decided yet; returns who helped, and how many were worked on and left."""
+    name, worked_on, left = _NOBODY, 0, 0
+    for failure, decision in _by_themselves(settings, files):
+        _write_down(files, failure, decision, _NOBODY, settings.harvest.quality_threshold)
+        worked_on += 1
+    if any(without_teacher(failure) is None for failure in _read(files)):
+        with teacher_of(settings, version) as teacher:
+            name = teacher.name
+            pending = sum(1 for _ in _open(settings, files, name))
+            deadline = time.time() + 60 * settings.harvest.minutes
+            todo = _open(settings, files, name)
+            if settings.harvest.executor == "local":
+                decided = decisions(todo, teacher, settings, deadline)
+            else:
+                decided = chain.from_iterable(executor.map(Council(settings, version, deadline), _batches(todo)))
+            for failure, decision in decided:
+                _write_down(files, failure, decision, name, settings.harvest.quality_threshold)
+                worked_on, pending = worked_on + 1, pending - 1
+            left = pending
+    if not worked_on and not left:
+        raise NothingToDo("all failures have been decided already")
+    return name, {"worked_on": worked_on, "left": left}
 
-    A draft that was accepted once may be a coincidence: it gets `harvest.confirm` more chances to be written again.
-    """
-    limit, threshold = settings.harvest.samples, settings.harvest.quality_threshold
-    drafts = teacher.drafts(interaction, min(_FIRST_DRAFTS, limit), 0)
-    decision = decide(drafts, check)
-    while not _settled(decision, threshold):
-        if len(drafts) >= limit and _accepted(decision):
-            limit = settings.harvest.samples + settings.harvest.confirm
-        wanted = min(limit - len(drafts), _MORE_DRAFTS if len(drafts) >= settings.harvest.samples else limit)
-        if wanted <= 0:
-            break
-        drafts += teacher.drafts(interaction, wanted, len(drafts))
-        decision = decide(drafts, check)
-    return decision
+
+def _read(files: HarvestFiles) -> Iterator[Failure]:
+    for row in jsonl.read(files.failures):
+        yield Failure.model_validate(row)
 
 
-def _settled(decision: Decision, threshold: float) -> bool:
-    """Whether more drafts could not change anything that matters: a check has accepted a good enough answer.
+def _by_themselves(settings: Settings, files: HarvestFiles) -> Iterator[tuple[Failure, Decision]]:
+    """Failures that need no teacher and were not decided before."""
+    known = harvests.decided(settings.layout, _NOBODY)
+    for failure in _read(files):
+        if failure.news > known.get(failure.id, ()):
+            decision = without_teacher(failure)
+            if decision is not None:
+                yield failure, decision
 
-    A vote by mere agreement is never settled early: its quality is a share, and shares of four drafts say little.
-    """
-    return _accepted(decision) and decision.quality_score >= threshold
+
+def _open(settings: Settings, files: HarvestFiles, teacher: str) -> Iterator[Failure]:
+    """Failures for the teacher, those that nobody tried yet before the others."""
+    known, tried = harvests.decided(settings.layout, teacher), harvests.tried(settings.layout)
+    for tried_before in (False, True):
+        for failure in _read(files):
+            new = failure.news > known.get(failure.id, ())
+            if new and (failure.id in tried) == tried_before and without_teacher(failure) is None:
+                yield failure
 
 
-def _accepted(decision: Decision) -> bool:
-    return decision.votes.get("accepted", 0) > 0
+def _batches(todo: Iterator[Failure]) -> Iterator[list[Failure]]:
+    while batch := list(islice(todo, _BATCH)):
+        yield batch
 
 
 def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teacher: str, threshold: float) -> None:
-    interaction = failure.interaction
+    evidence = {"signal": failure.verdict.signal, "weight": failure.verdict.weight, "said_at": failure.said_at}
     if decision.draft is None or decision.quality_score < threshold:
         reason = decision.reason if decision.draft is None else f"quality {decision.quality_score:.2f} < {threshold:g}"
         record = {
-            "interaction_id": interaction.id,
-            "instruction": interaction.question,
-            "bad_output": interaction.answer,
-            "signal": failure.signal,
+            "interaction_id": failure.id,
+            "instruction": failure.question,
+            "bad_output": failure.answer,
+            **evidence,
             "reason": reason,
             "teacher": teacher,
             "votes": decision.votes,
-            "at": interaction.at,
+            "at": failure.at,
         }
         jsonl.append(files.unsolved, [record])
         return
     rewrite = Rewrite(
-        instruction=interaction.question,
+        instruction=failure.question,
         output=decision.draft.answer,
         reasoning=decision.draft.reasoning,
         quality_score=decision.quality_score,
-        interaction_id=interaction.id,
-        messages=interaction.messages,
-        bad_output=interaction.answer,
-        signal=failure.signal,
+        interaction_id=failure.id,
+        messages=failure.messages,
+        bad_output=failure.answer,
+        **evidence,
+        source=failure.source,
+        user=failure.user,
+        session=failure.session,
         teacher="human" if decision.verified_by == "human" else teacher,
         votes=decision.votes,
         verified_by=decision.verified_by,
-        at=interaction.at,
-        check=interaction.check,
+        at=failure.at,
+        check=failure.check,
     )
     jsonl.append(files.rewrites, [rewrite.model_dump()])
 
 
-def _manifest(
-    files: HarvestFiles, since: float, until: float, signals: dict[str, int], teacher: str, counts: dict[str, int]
-) -> dict[str, Any]:
+def _totals(files: HarvestFiles) -> dict[str, Any]:
+    """What the day's harvest amounts to, this run and earlier ones."""
     solved = {str(row["interaction_id"]) for row in jsonl.read(files.rewrites)}
     unsolved = {str(row["interaction_id"]) for row in jsonl.read(files.unsolved)} - solved
     return {
-        "since": since,
-        "until": until,
-        "teacher": teacher,
-        "failures": sum(signals.values()),
-        "signals": signals,
-        **counts,
         "rewrites": len(solved),
         "unsolved": len(unsolved),
         "sha256": sha256(files.rewrites) if solved else None,

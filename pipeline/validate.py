@@ -132,7 +132,7 @@ def _failures(settings: Settings, versions: Sequence[Generation]) -> Iterator[Qu
     seen: set[str] = set()
     for each in sorted(log, key=lambda interaction: -interaction.at):
         key = questions.key({"messages": each.messages})
-        if failure_signal(each) and each.check is not None and key not in seen and _usable(each.check):
+        if failure_signal(each) and each.check is not None and key not in seen and checks.usable(each.check):
             seen.add(key)
             group = TRAINED_ON if each.id in ids or key in learned else NEW
             yield Question(each.id, group, each.messages, each.check, each.adapter)
@@ -154,14 +154,6 @@ def _learned(layout: Layout, versions: Sequence[Generation]) -> tuple[set[str], 
         rows = jsonl.read(layout.home / str(generation.manifest["dataset"]["path"]) / "sft.jsonl")
         keys |= {questions.key({"messages": row["messages"][:-1]}) for row in rows}
     return ids, keys
-
-
-def _usable(check: dict[str, Any]) -> bool:
-    try:
-        checks.validate(check)
-    except ValueError:
-        return False
-    return True
 
 
 def _ask_both(

@@ -16,8 +16,10 @@ _UNSOLVED = ".unsolved.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class HarvestFiles:
-    """The three files of one day's harvest."""
+    """The files of one day's harvest."""
 
+    failures: Path
+    left_out: Path
     rewrites: Path
     unsolved: Path
     manifest: Path
@@ -25,8 +27,15 @@ class HarvestFiles:
 
 def of_day(layout: Layout, day: datetime) -> HarvestFiles:
     """The files of one UTC day, whether they exist or not."""
-    stem = layout.training_data / f"harvest_{day:%Y%m%d}"
-    return HarvestFiles(stem.with_suffix(".jsonl"), stem.with_suffix(_UNSOLVED), stem.with_suffix(".json"))
+    folder, date = layout.training_data, f"{day:%Y%m%d}"
+    stem = folder / f"harvest_{date}"
+    return HarvestFiles(
+        folder / f"failures_{date}.jsonl",
+        folder / f"failures_{date}.left_out.jsonl",
+        stem.with_suffix(".jsonl"),
+        stem.with_suffix(_UNSOLVED),
+        stem.with_suffix(".json"),
+    )
 
 
 def rewrites(layout: Layout) -> Iterator[Rewrite]:
@@ -56,7 +65,17 @@ def tried(layout: Layout) -> set[str]:
     return {str(record["interaction_id"]) for record in unsolved(layout)}
 
 
-def decided(layout: Layout, teacher: str) -> set[str]:
-    """Interactions that have a rewrite, or that this very teacher could not fix, in any harvest."""
-    given_up = {str(record["interaction_id"]) for record in unsolved(layout) if record["teacher"] == teacher}
-    return given_up | {rewrite.interaction_id for rewrite in rewrites(layout)}
+def decided(layout: Layout, teacher: str) -> dict[str, tuple[float, float]]:
+    """Interactions that have a rewrite, or that this very teacher could not fix, in any harvest.
+
+    With what was known of the failure then (`records.Failure.news`): somebody may say more about it later.
+    """
+    known = {
+        str(record["interaction_id"]): (float(record.get("weight", 1.0)), float(record.get("said_at", "inf")))
+        for record in unsolved(layout)
+        if record["teacher"] == teacher
+    }
+    for rewrite in rewrites(layout):
+        news = (rewrite.weight, rewrite.said_at)
+        known[rewrite.interaction_id] = max(news, known.get(rewrite.interaction_id, news))
+    return known

@@ -6,17 +6,21 @@ appender cuts it off first. A bad line anywhere else is somebody's mistake and i
 
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from pipeline.lib.errors import BadRecordError, DiskError
+from pipeline.lib.errors import BadRecordError, DiskError, UnavailableError
 from pipeline.lib.files import publishing
+from pipeline.lib.problems import Problems
 
 Record = dict[str, Any]
 
+_BLOCK = 1 << 18  # bytes read at once
+_LONGEST = 16_000_000  # bytes of a line that a tolerant reader takes
 _ROOM = "free some space or check its rights"
 
 
@@ -53,6 +57,53 @@ def read_numbered(path: Path) -> Iterator[tuple[int, Record]]:
             if not isinstance(record, dict):
                 raise BadRecordError(f"{path} line {number}: expected a JSON object", "mend or remove that line")
             yield number, record
+
+
+def read_tolerant(path: Path, problems: Problems, only: re.Pattern[bytes] | None = None) -> Iterator[Record]:
+    """The records of a file in which some lines cannot be read: those are added to `problems`, the rest goes on.
+
+    With `only`, lines in which the pattern is not found are passed over unread. Memory stays bounded whatever the file
+    holds: a line longer than 16 MB is skipped, and counted, too.
+
+    Raises:
+        UnavailableError: the file is not there, or may not be read.
+    """
+    loads = orjson.loads
+    for number, line in enumerate(_lines(path, problems), start=1):
+        if only is not None and not only.search(line):
+            continue
+        try:
+            record = loads(line)
+        except orjson.JSONDecodeError as error:
+            if line.strip(b" \t\r\0"):
+                problems.add(f"not JSON ({error.msg.partition(':')[0]})", f"{path.name} line {number}")
+            continue
+        if isinstance(record, dict):
+            yield record
+        else:
+            problems.add("not a JSON object", f"{path.name} line {number}")
+
+
+def _lines(path: Path, problems: Problems) -> Iterator[bytes]:
+    """Lines without their newline; one that is too long comes as an empty one."""
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}", "correct the path, or its rights") from error
+    with file:
+        rest, too_long, count = b"", False, 0
+        while block := file.read(_BLOCK):
+            *lines, rest = (rest + block).split(b"\n") if rest else block.split(b"\n")
+            if too_long and lines:
+                lines[0], too_long = b"", False
+            yield from lines
+            count += len(lines)
+            if len(rest) > _LONGEST or (too_long and rest):
+                if not too_long:
+                    problems.add("a line of more than 16 MB", f"{path.name} line {count + 1}")
+                rest, too_long = b"", True
+        if rest:
+            yield rest
 
 
 def write(path: Path, records: Iterable[Record]) -> int:

@@ -67,12 +67,13 @@ def is_hidden(row: dict[str, Any], share: float, asked_at: float, now: float) ->
     """Whether a question that was asked at a moment is kept out of training now.
 
     A share of each week's questions, chosen by hash, is hidden until the week is over; then training may have them, and
-    other ones are hidden. So a hidden question has never been trained on.
+    other ones are hidden. So a hidden question has never been trained on. Questions of one conversation (`session`)
+    are hidden together.
     """
     week = int(now // _WEEK)
     if int(asked_at // _WEEK) != week:
         return False
-    digest = hashlib.blake2b(f"{week}\n{key(row)}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{week}\n{row.get('session') or key(row)}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64
 
 

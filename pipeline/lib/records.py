@@ -6,6 +6,8 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.lib.signals import verdict
+
 Message = dict[str, str]
 
 
@@ -59,6 +61,31 @@ class Interaction(Record):
         return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
 
 
+class Evidence(Record):
+    """How an answer is known to have failed; see `pipeline.lib.signals`."""
+
+    signal: str
+    weight: float
+    agreeing: list[str]
+    overruled: list[str]
+
+
+class Failure(Interaction):
+    """An interaction that went wrong."""
+
+    verdict: Evidence
+
+    @property
+    def said_at(self) -> float:
+        """When something was last said about it; zero: never."""
+        return (self.feedback.at if self.feedback else None) or 0.0
+
+    @property
+    def news(self) -> tuple[float, float]:
+        """Larger than before: there is something to know that was not known then."""
+        return self.verdict.weight, self.said_at
+
+
 class Rewrite(Record):
     """A better answer to something that failed."""
 
@@ -70,6 +97,11 @@ class Rewrite(Record):
     messages: list[Message]
     bad_output: str
     signal: str
+    weight: float = 1.0
+    said_at: float = float("inf")
+    source: str | None = None
+    user: str | None = None
+    session: str | None = None
     teacher: str
     votes: dict[str, int]
     verified_by: str | None
@@ -78,23 +110,9 @@ class Rewrite(Record):
 
 
 def failure_signal(interaction: Interaction) -> str | None:
-    """The strongest sign that an answer failed, or none.
-
-    What a person wrote comes before what a person clicked, that before what executing showed, and the model's own
-    doubt comes last.
-    """
-    feedback = interaction.feedback
-    if feedback and feedback.edited:
-        return "edited"
-    if feedback and feedback.thumb == -1:
-        return "thumbs_down"
-    if feedback and feedback.success is False:
-        return "check_failed"
-    if interaction.error:
-        return "error"
-    if interaction.success is False:
-        return "low_confidence" if interaction.confidence is not None else "failed"
-    return None
+    """The strongest sign that an answer failed; none: nothing says so, or something stronger says the opposite."""
+    said = verdict(interaction.model_dump(include={"feedback", "success", "error", "confidence"}))
+    return said.signal if said is not None and said.failed else None
 
 
 def content_id(*parts: Any) -> str:

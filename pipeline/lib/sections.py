@@ -109,6 +109,10 @@ class Harvest(Section):
     max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
     quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
     concurrency: int = Field(80, ge=1, description="failures worked on at the same time")
+    executor: Literal["local", "ray"] = Field(
+        "local", description="local = this machine; ray = an existing cluster (extra ray) selects, cleans, and asks"
+    )
+    ray_address: str = Field("auto", description="the cluster's head, host:port; auto = the one of this machine")
     timeout: float = Field(300, gt=0, description="seconds to wait for the teacher")
 
 

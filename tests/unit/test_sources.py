@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.backends.executors.local import LocalExecutor
+from pipeline.backends.sources.failures import Found, failures
+from pipeline.backends.sources.interface import Source
 from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
 from pipeline.backends.sources.own_log import OwnLog
-from pipeline.harvest import find_failures
 from pipeline.lib import jsonl
-from pipeline.lib.errors import BadRecordError
+from pipeline.lib.errors import UnavailableError
+from pipeline.lib.problems import Problems
 from pipeline.lib.records import Feedback, Interaction, failure_signal
 
 AT = 1_763_600_000.0  # 2025-11-20 00:53 UTC
@@ -41,14 +44,14 @@ def own(folder: Path, **days: list[dict[str, Any]]) -> OwnLog:
 def test_feedback_of_a_later_day_is_joined_to_its_interaction(tmp_path: Path):
     log = own(tmp_path, d20=[interaction(success=True)], d23=[feedback(thumb=-1, comment="wrong")])
     (found,) = log.interactions(AT, AT + 1)
-    assert found.feedback == Feedback(thumb=-1, comment="wrong")
+    assert found.feedback == Feedback(at=AT, thumb=-1, comment="wrong")
     assert found.success is False
 
 
 def test_later_feedback_overrides_what_it_says_and_keeps_the_rest(tmp_path: Path):
     said = [feedback(thumb=-1, comment="wrong"), feedback(thumb=1), feedback(edited="4")]
     (found,) = own(tmp_path, d20=[interaction(), *said]).interactions(0, AT + 1)
-    assert found.feedback == Feedback(thumb=1, comment="wrong", edited="4")
+    assert found.feedback == Feedback(at=AT, thumb=1, comment="wrong", edited="4")
     assert found.success is True
 
 
@@ -83,19 +86,28 @@ def test_an_absent_folder_has_no_interactions(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "reason"),
     [
-        interaction(at="noon"),
-        {"kind": "interaction"},
-        interaction(messages=[]),
-        {"kind": "feedback", "thumb": 1},
-        feedback(thumb=5),
+        (interaction(at="noon"), "an interaction without id and time"),
+        ({"kind": "interaction"}, "an interaction without id and time"),
+        (interaction(messages=[]), "messages: List should have at least 1 item after validation, not 0"),
+        ({"kind": "feedback", "thumb": 1}, "feedback: KeyError: 'interaction_id'"),
+        (feedback(thumb=5), "feedback: thumb: Input should be -1 or 1"),
     ],
 )
-def test_a_bad_line_of_our_own_log_is_named(tmp_path: Path, bad: dict[str, Any]):
-    log = own(tmp_path, d20=[interaction(), bad])
-    with pytest.raises(BadRecordError, match=r"2025-11-20\.jsonl line 2: "):
-        list(log.interactions(0, AT + DAY))
+def test_a_bad_line_of_our_own_log_is_counted_and_the_rest_goes_on(tmp_path: Path, bad: dict[str, Any], reason: str):
+    log, problems = own(tmp_path, d20=[bad, interaction("b" * 24)]), Problems()
+    assert [found.id[0] for found in log.interactions(AT, AT + DAY, problems)] == ["b"]
+    assert [(each["reason"], each["count"]) for each in problems.to_json()] == [(reason, 1)]
+
+
+def test_a_thumb_that_comes_weeks_later_brings_its_answer_back_into_the_window(tmp_path: Path):
+    log = own(
+        tmp_path, d01=[interaction(at=AT - 19 * DAY), interaction("b" * 24, at=AT - 19 * DAY)], d20=[feedback(thumb=-1)]
+    )
+    (found,) = log.interactions(AT - 1, AT + 1)
+    assert (found.id, found.success) == ("a" * 24, False)
+    assert list(log.interactions(AT + 1, AT + DAY)) == []
 
 
 def openai(folder: Path, *records: Any) -> OpenAiJsonl:
@@ -103,6 +115,10 @@ def openai(folder: Path, *records: Any) -> OpenAiJsonl:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     os.utime(path, (AT, AT))
     return OpenAiJsonl(path)
+
+
+def read(source: Source, since: float, until: float) -> list[Interaction]:
+    return [Interaction.model_validate(row) for row in source.rows(since, until, Problems())]
 
 
 ANSWER = {"role": "assistant", "content": "5"}
@@ -119,30 +135,30 @@ PARTS = [{"role": "user", "content": [{"type": "text", "text": "what is "}, {"ty
     ],
 )
 def test_every_shape_becomes_the_same_interaction(tmp_path: Path, record: dict[str, Any]):
-    (found,) = openai(tmp_path, record).interactions(0, AT + 1)
+    (found,) = read(openai(tmp_path, record), 0, AT + 1)
     assert (found.messages, found.answer, found.at) == (ASKED, "5", AT)
     assert found.source == "openai-jsonl:export.jsonl"
-    (reference,) = openai(tmp_path, {"messages": [*ASKED, ANSWER]}).interactions(0, AT + 1)
+    (reference,) = read(openai(tmp_path, {"messages": [*ASKED, ANSWER]}), 0, AT + 1)
     assert found.id == reference.id
 
 
 def test_the_fields_of_an_interaction_are_carried_over(tmp_path: Path):
     check = {"type": "text", "equals": "4"}
     more = {"created": AT - 5, "user": "u", "session": "s", "success": False, "error": "e", "check": check}
-    (found,) = openai(tmp_path, {"prompt": "q", "completion": "a", **more}).interactions(AT - 5, AT)
+    (found,) = read(openai(tmp_path, {"prompt": "q", "completion": "a", **more}), AT - 5, AT)
     assert (found.user, found.session, found.success, found.error, found.check) == ("u", "s", False, "e", check)
 
 
 @pytest.mark.parametrize(("thumb", "success"), [(-1, False), (1, True)])
 def test_a_bare_thumb_is_feedback(tmp_path: Path, thumb: int, success: bool):
-    (found,) = openai(tmp_path, {"prompt": "q", "completion": "a", "thumb": thumb}).interactions(0, AT + 1)
+    (found,) = read(openai(tmp_path, {"prompt": "q", "completion": "a", "thumb": thumb}), 0, AT + 1)
     assert found.feedback == Feedback(thumb=thumb)
     assert found.success is success
 
 
 def test_the_same_question_of_two_users_is_two_interactions(tmp_path: Path):
     rows = [{"prompt": "q", "completion": "a", "user": user} for user in "uvu"]
-    assert len({found.id for found in openai(tmp_path, *rows).interactions(0, AT + 1)}) == 2
+    assert len({found.id for found in read(openai(tmp_path, *rows), 0, AT + 1)}) == 2
 
 
 @pytest.mark.parametrize(
@@ -160,15 +176,15 @@ def test_the_same_question_of_two_users_is_two_interactions(tmp_path: Path):
         {"request": {"messages": ASKED}, "response": {"choices": []}},
         {"request": None, "response": None},
         {"prompt": "q", "completion": "a", "at": "yesterday"},
-        {"prompt": "q", "completion": "a", "thumb": 7},
         {"prompt": "q", "completion": "a", "feedback": "good"},
-        {"prompt": "q", "completion": "a", "error": {"code": 5}},
     ],
 )
-def test_a_line_of_no_known_shape_is_named(tmp_path: Path, bad: dict[str, Any]):
-    source = openai(tmp_path, {"prompt": "q", "completion": "a"}, bad)
-    with pytest.raises(BadRecordError, match=r"export\.jsonl line 2: not one of the known shapes"):
-        list(source.interactions(0, AT + 1))
+def test_a_line_of_no_known_shape_is_counted_and_named(tmp_path: Path, bad: dict[str, Any]):
+    source, problems = openai(tmp_path, bad, {"prompt": "q", "completion": "a"}), Problems()
+    assert [row["answer"] for row in source.rows(0, AT + 1, problems)] == ["a"]
+    (problem,) = problems.to_json()
+    assert problem["reason"] == "not one of the known shapes"
+    assert problem["places"][0].startswith("export.jsonl record 1")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +196,11 @@ def test_a_line_of_no_known_shape_is_named(tmp_path: Path, bad: dict[str, Any]):
         ({"success": False, "confidence": 0.2}, "low_confidence"),
         ({"success": False, "error": "boom", "confidence": 0.2}, "error"),
         ({"feedback": {"success": False}, "error": "boom"}, "check_failed"),
-        ({"feedback": {"success": False, "thumb": -1}}, "thumbs_down"),
+        ({"feedback": {"success": False, "thumb": -1}}, "check_failed"),
+        ({"feedback": {"success": True, "thumb": -1}}, None),
+        ({"feedback": {"success": False, "thumb": 1}}, "check_failed"),
+        ({"feedback": {"thumb": 1}, "success": False, "confidence": 0.1}, None),
+        ({"feedback": {"preferred": "4", "thumb": 1}}, "preferred"),
         ({"feedback": {"thumb": -1, "edited": "4"}}, "edited"),
         ({"feedback": {"thumb": 1}, "success": True}, None),
     ],
@@ -189,14 +209,53 @@ def test_the_strongest_signal_names_the_failure(more: dict[str, Any], signal: st
     assert failure_signal(Interaction.model_validate(interaction(**more))) == signal
 
 
+def failed(*sources: Source, since: float = AT, until: float = AT + 9) -> list[tuple[str, str, bool]]:
+    rows = failures(sources, since, until, LocalExecutor(), Found())
+    return [(row["id"][0], row["verdict"]["signal"], stays) for row, stays in rows]
+
+
 def test_an_answer_that_was_asked_for_again_is_a_failure_unless_somebody_liked_it(tmp_path: Path):
-    def again(thumb: int | None) -> list[tuple[str, str]]:
-        folder = tmp_path / str(thumb)
+    def again(thumb: int | None) -> list[tuple[str, str, bool]]:
         rows = [interaction(letter * 24, AT + at, session="s", answer=letter) for at, letter in enumerate("ab")]
         said = [feedback(thumb=thumb)] if thumb else []
-        log = own(folder, d20=rows + said)
-        return [(each.interaction.id[0], each.signal) for each in find_failures([log], AT, AT + 9)]
+        return failed(own(tmp_path / str(thumb), d20=rows + said))
 
-    assert again(None) == [("a", "regenerated")]
+    assert again(None) == [("a", "regenerated", True)]
     assert again(1) == []
-    assert again(-1) == [("a", "thumbs_down")]
+    assert again(-1)[0] == ("a", "thumbs_down", True)
+
+
+def test_of_equal_questions_the_one_with_the_strongest_signal_stays(tmp_path: Path):
+    asked = [{"role": "user", "content": " WHAT is 2 +  2?"}]
+    rows = [
+        interaction("a" * 24, success=False),
+        interaction("b" * 24, AT + 1, messages=asked, feedback={"edited": "4"}),
+        interaction("c" * 24, AT + 2, feedback={"edited": "four"}),
+        interaction("d" * 24, AT + 3, messages=[{"role": "user", "content": "what is 2 - 2?"}], success=False),
+    ]
+    assert failed(own(tmp_path, d20=rows)) == [
+        ("a", "failed", False),
+        ("b", "edited", True),
+        ("c", "edited", False),
+        ("d", "failed", True),
+    ]
+
+
+def test_a_source_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path):
+    found, absent = Found(), OpenAiJsonl(tmp_path / "absent.jsonl")
+    rows = failures([absent, own(tmp_path, d20=[interaction(success=False)])], AT, AT + 1, LocalExecutor(), found)
+    assert len(list(rows)) == 1
+    assert list(found.unreadable) == ["openai-jsonl:absent.jsonl"]
+    with pytest.raises(UnavailableError, match=r"absent\.jsonl"):
+        list(failures([absent], AT, AT + 1, LocalExecutor(), Found()))
+
+
+def test_what_was_overruled_is_counted(tmp_path: Path):
+    found = Found()
+    rows = [
+        interaction(feedback={"success": False, "thumb": 1}),
+        interaction("b" * 24, feedback={"success": True, "thumb": -1}),
+    ]
+    list(failures([own(tmp_path, d20=rows)], AT, AT + 1, LocalExecutor(), found))
+    assert found.to_json()["overruled"] == {"thumbs_up": 1, "thumbs_down": 1}
+    assert found.to_json()["signals"] == {"check_failed": 1}

@@ -24,6 +24,15 @@ def validate(specification: Specification, plugins: bool = False) -> None:
     _check(specification, plugins).validate(specification)
 
 
+def usable(specification: Specification | None) -> bool:
+    """Whether an answer can be judged by a check that came in with a conversation."""
+    try:
+        validate(specification or {})
+    except ValueError:
+        return False
+    return True
+
+
 def judge(answer: str, specification: Specification, plugins: bool = False) -> Outcome:
     """Decide about one answer.
 

@@ -9,14 +9,14 @@ Besides these, the fields of an interaction are understood where present (`at` o
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from pipeline.backends.sources.interface import Row
 from pipeline.lib import jsonl
-from pipeline.lib.errors import BadRecordError
-from pipeline.lib.records import Interaction, Message, content_id
+from pipeline.lib.problems import Problems
+from pipeline.lib.records import Message, content_id
 
 _CARRIED = ("user", "session", "model", "success", "error", "confidence", "check", "tokens", "latency_ms")
 
@@ -28,46 +28,49 @@ class OpenAiJsonl:
         self.path = path
         self.name = f"openai-jsonl:{path.name}"
 
-    def interactions(self, since: float, until: float) -> Iterator[Interaction]:
+    def rows(self, since: float, until: float, problems: Problems) -> Iterator[Row]:
         """Rows without a time count as asked when the file was last written."""
-        modified = self.path.stat().st_mtime
-        for number, record in jsonl.read_numbered(self.path):
+        modified = self.path.stat().st_mtime if self.path.exists() else 0.0
+        for number, record in enumerate(jsonl.read_tolerant(self.path, problems), start=1):
             try:
-                interaction = self._interaction(record, modified)
-            except (ValidationError, KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-                reason = str(error).splitlines()[0]
-                raise BadRecordError(
-                    f"{self.path} line {number}: not one of the known shapes ({reason})", "see docs/formats.md"
-                ) from error
-            if since <= interaction.at < until:
-                yield interaction
+                row = self._row(record, modified)
+            except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+                problems.add("not one of the known shapes", f"{self.path.name} record {number} ({error})")
+                continue
+            if since <= row["at"] < until:
+                yield row
 
-    def _interaction(self, record: dict[str, Any], modified: float) -> Interaction:
+    def _row(self, record: dict[str, Any], modified: float) -> Row:
         messages, answer = _conversation(record)
-        at = float(record.get("at", record.get("created", modified)))
         feedback = record.get("feedback") or ({"thumb": record["thumb"]} if "thumb" in record else None)
-        interaction = Interaction.model_validate(
-            {
-                "id": content_id(messages, answer, record.get("user"), record.get("session"), record.get("id")),
-                "source": self.name,
-                "at": at,
-                "messages": messages,
-                "answer": answer,
-                "feedback": feedback,
-                **{key: record[key] for key in _CARRIED if record.get(key) is not None},
-            }
-        )
-        if interaction.success is None and interaction.feedback and interaction.feedback.thumb:
-            interaction.success = interaction.feedback.thumb > 0
-        return interaction
+        row = {
+            "id": content_id(messages, answer, record.get("user"), record.get("session"), record.get("id")),
+            "source": self.name,
+            "at": _moment(record.get("at", record.get("created", modified))),
+            "messages": messages,
+            "answer": answer,
+            "feedback": feedback,
+            **{key: record[key] for key in _CARRIED if record.get(key) is not None},
+        }
+        if row.get("success") is None and feedback and feedback.get("thumb"):
+            row["success"] = feedback["thumb"] > 0
+        return row
+
+
+def _moment(written: Any) -> float:
+    """Seconds since 1970, or a date and time (UTC unless it says otherwise)."""
+    if not isinstance(written, str):
+        return float(written)
+    moment = datetime.fromisoformat(written)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _conversation(record: dict[str, Any]) -> tuple[list[Message], str]:
     """What was asked, and the answer."""
     if "messages" in record:
         messages = [_plain(message) for message in record["messages"]]
-        if not messages or messages[-1]["role"] != "assistant":
-            raise ValueError("the last message is not the assistant's")
+        if len(messages) < 2 or messages[-1]["role"] != "assistant":
+            raise ValueError("no question with the assistant's answer behind it")
         return messages[:-1], messages[-1]["content"]
     if "request" in record:
         asked = [_plain(message) for message in record["request"]["messages"]]
