@@ -48,7 +48,7 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
     if (folder / MANIFEST).is_file():
         raise NothingToDo(f"{run} has been trained already", f"its adapter is {folder}")
     table = choice.TABLES[settings.train.method]
-    digest, rows = _dataset(layout, run, table)
+    dataset, rows = _dataset(settings, run, table)
     _require_rows(settings.train.method, table, rows)
     require_disk(settings.home, settings.night.minimum_disk_gb)
     chosen, base = recipe(settings.train), _base(settings)
@@ -64,13 +64,7 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
         "parent": parent.id,
         "continues": continued is not None,
         "base": base,
-        "dataset": {
-            "path": str(layout.dataset(run).relative_to(settings.home)),
-            "table": table,
-            "sha256": digest,
-            "rows": len(rows),
-            "interaction_ids": "interaction_ids.jsonl",
-        },
+        "dataset": dataset,
         "config": {"preset": settings.train.preset, **asdict(chosen)},
         "metrics": result.metrics,
         "versions": result.versions,
@@ -116,18 +110,25 @@ def _job(
     )
 
 
-def _dataset(layout: Layout, run: str, table: str) -> tuple[str, list[dict[str, Any]]]:
-    """The table's hash and its rows, after comparing it with the hash that the dataset's manifest recorded."""
-    folder = layout.dataset(run)
+def _dataset(settings: Settings, run: str, table: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the manifest says of a table, and its rows, after comparing it with the hash that was recorded."""
+    folder = settings.layout.dataset(run)
     if not (folder / DATASET).is_file():
-        raise UsageError(f"no dataset {run!r} in {layout.training_data}", "`nightschool build-dataset` makes one")
+        raise UsageError(f"no dataset {run!r} in {folder.parent}", "`nightschool build-dataset` makes one")
     recorded: dict[str, str] = read_json(folder / DATASET)["sha256"]
     if table not in recorded:
         raise UsageError(f"{folder} was built without {table}", "build the dataset again")
-    digest = sha256(folder / table)
-    if digest != recorded[table]:
+    if sha256(folder / table) != recorded[table]:
         raise UsageError(f"{folder / table} has changed since it was built", "build the dataset again")
-    return digest, list(jsonl.read(folder / table))
+    rows = list(jsonl.read(folder / table))
+    facts = {
+        "path": str(folder.relative_to(settings.home)),
+        "table": table,
+        "sha256": recorded[table],
+        "rows": len(rows),
+        "interaction_ids": "interaction_ids.jsonl",
+    }
+    return facts, rows
 
 
 def _require_rows(method: str, table: str, rows: list[dict[str, Any]]) -> None:
