@@ -10,7 +10,7 @@ import pytest
 from conftest import Home, make_home, wait_for
 
 WHOLE, KILLED, UNPAIRED, QUANTIZED = (f"2030050{day}T000000Z" for day in range(1, 5))
-FEW = ("--set", "train.epochs=4", "--set", "train.save_every=2")
+FEW = ("--set", "train.epochs=6", "--set", "train.save_every=2")
 USABLE = 64
 
 
@@ -32,8 +32,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base_model: Path, pairs: l
     candidates.write_table(home.folder, UNPAIRED, "unpaired.jsonl", candidates.unpaired(pairs))
     succeeded(home.run(*FEW, "train", "--method", "dpo", "--run", WHOLE))
     (home.folder / "loras" / "current").symlink_to(WHOLE)
-    evening = ("--set", "train.preset=evening", "--set", "train.method=kto", "--set", "train.batch_size=16")
-    succeeded(home.run(*evening, *FEW, "train", "--run", UNPAIRED))
+    evening = ("--set", "train.preset=evening", "--set", "train.batch_size=16", "--set", "train.learning_rate=3e-4")
+    succeeded(home.run(*evening, *FEW, "--set", "train.method=kto", "train", "--run", UNPAIRED))
     return home
 
 

@@ -80,7 +80,8 @@ class LoraTrainer(ABC):
             "rows_per_second": round(len(rows) * trainer.state.num_train_epochs / seconds, 1),
         }
         curve = [_point(entry) for entry in trainer.state.log_history if "loss" in entry]
-        _require_learning(outcome.global_step, [point["loss"] for point in curve], start, _adapter_hash(trainer.model))
+        losses = [outcome.training_loss, *(point["loss"] for point in curve)]
+        _require_learning(outcome.global_step, losses, start, _adapter_hash(trainer.model))
         trainer.model.save_pretrained(job.output, safe_serialization=True)
         (job.output / "README.md").unlink(missing_ok=True)
         adapter_files.check(job.output)
