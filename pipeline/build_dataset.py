@@ -2,10 +2,11 @@
 
 reads   every harvest, the interaction log (for replay), the hold-out, the canary tasks
 writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_id}: TRL's conversational form
-        `…/preferences.jsonl`                           {prompt, chosen, rejected, interaction_id}
-        `…/alpaca.jsonl`, `…/prompt_completion.jsonl`   the same rows for other trainers
+        `…/preferences.jsonl`, `…/unpaired.jsonl`       for DPO and KTO
+        `…/alpaca.jsonl`, `…/prompt_completion.jsonl`   the same rows for other trainers (`pipeline/lib/formats.py`)
         `…/holdout.jsonl`, `…/dropped.jsonl`            never trained on; left out, each with its reason
         `…/hidden.jsonl`                                this week's questions that only the canary may see
+        `…/README.md`                                   the card: what is in here, for people and for `datasets`
         `…/dataset.json`                                counts, hashes, configuration; last, so it makes all complete
 
 A rewrite is *new* until a generation in the current lineage has been trained on it; rolling a generation back makes
@@ -21,10 +22,10 @@ from typing import Any
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.sources.own_log import OwnLog
-from pipeline.lib import generations, harvests, jsonl, questions
+from pipeline.lib import formats, generations, harvests, jsonl, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
-from pipeline.lib.files import publish_folder, sha256, write_json
+from pipeline.lib.files import publish_folder, sha256, write_bytes, write_json
 from pipeline.lib.records import Interaction, Rewrite
 
 Row = dict[str, Any]
@@ -66,13 +67,8 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         return {"dry_run": True, **counts}
 
     folder = layout.dataset(run)
-    replayed = [_row(each.id, each.messages, each.answer, "replay") for each in replay]
-    rewritten = [_row(each.interaction_id, each.messages, each.output, "rewrite") for each in kept]
     tables = {
-        "sft.jsonl": rewritten + replayed,
-        "preferences.jsonl": [_preference(each) for each in kept if each.bad_output != each.output],
-        "alpaca.jsonl": [_alpaca(row) for row in rewritten + replayed],
-        "prompt_completion.jsonl": [_prompt_completion(row) for row in rewritten + replayed],
+        **formats.tables(kept, replay),
         "holdout.jsonl": holdout,
         "dropped.jsonl": dropped,
         questions.HIDDEN: list(hidden.values()),
@@ -81,7 +77,8 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     def fill(temporary: Path) -> None:
         for name, rows in tables.items():
             jsonl.write(temporary / name, rows)
-        hashes = {name: sha256(temporary / name) for name in tables}
+        write_bytes(temporary / formats.CARD, formats.card({"run": run, **counts}, tables).encode())
+        hashes = {name: sha256(temporary / name) for name in (*tables, formats.CARD)}
         manifest = {"run": run, **counts, "sha256": hashes, "config": settings.dataset.model_dump()}
         write_json(temporary / MANIFEST, manifest)
 
@@ -141,39 +138,3 @@ def _replay(settings: Settings, forbidden: set[str], kept: list[Rewrite]) -> lis
             good[key] = interaction
     wanted = min(len(good), round(settings.dataset.replay * len(kept)))
     return random.Random(settings.dataset.seed).sample(list(good.values()), wanted)
-
-
-def _row(identity: str, messages: list[dict[str, str]], answer: str, origin: str) -> Row:
-    return {
-        "messages": [*messages, {"role": "assistant", "content": answer}],
-        "interaction_id": identity,
-        "origin": origin,
-    }
-
-
-def _preference(rewrite: Rewrite) -> Row:
-    return {
-        "prompt": rewrite.messages,
-        "chosen": [{"role": "assistant", "content": rewrite.output}],
-        "rejected": [{"role": "assistant", "content": rewrite.bad_output}],
-        "interaction_id": rewrite.interaction_id,
-    }
-
-
-def _alpaca(row: Row) -> Row:
-    *context, question, answer = row["messages"]
-    earlier = "\n".join(f"{message['role']}: {message['content']}" for message in context)
-    return {
-        "instruction": question["content"],
-        "input": earlier,
-        "output": answer["content"],
-        "interaction_id": row["interaction_id"],
-    }
-
-
-def _prompt_completion(row: Row) -> Row:
-    return {
-        "prompt": row["messages"][:-1],
-        "completion": row["messages"][-1:],
-        "interaction_id": row["interaction_id"],
-    }

@@ -1,10 +1,11 @@
 """train: dataset → candidate.
 
-reads   `training_data/<run>/sft.jsonl`, the base model, (preset `evening`) the current adapter
+reads   `training_data/<run>/sft.jsonl` (dpo: `preferences.jsonl`, kto: `unpaired.jsonl`), the base model,
+        (preset `evening`) the current adapter
 writes  `loras/<run>/adapter_model.safetensors`, `adapter_config.json`, `README.md`, `training_curve.jsonl`,
         `interaction_ids.jsonl`, and last `generation.json`; `loras/latest`
 
-A training that is killed leaves checkpoints in `loras/.<run>.work/` and goes on from the last one.
+A training that is killed leaves checkpoints in `loras/.<run>.<method>.work/` and goes on from the last one.
 """
 
 import os
@@ -13,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.backends.trainers import choice
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.presets import Recipe, recipe
 from pipeline.lib import generations, jsonl, lineage
@@ -29,13 +31,13 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
     """Train a candidate from a dataset.
 
     Args:
-        settings: base model, preset and overrides.
+        settings: base model, method, preset and overrides.
         run: the dataset.
         dry_run: only say what would be trained.
         show_progress: a bar instead of lines.
 
     Raises:
-        NothingToDo: the dataset has been trained already.
+        NothingToDo: the dataset has been trained already, or has no rows for this method.
         UsageError: there is no such dataset.
         DiskError: too little disk.
         ConfigurationError: no base model, or `loras/current` belongs to another.
@@ -45,30 +47,24 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
     folder = layout.generation(run)
     if (folder / MANIFEST).is_file():
         raise NothingToDo(f"{run} has been trained already", f"its adapter is {folder}")
-    manifest = _dataset(layout, run)
-    rows = list(jsonl.read(layout.dataset(run) / "sft.jsonl"))
+    table = choice.TABLES[settings.train.method]
+    dataset, rows = _dataset(settings, run, table)
+    _require_rows(settings.train.method, table, rows)
     require_disk(settings.home, settings.night.minimum_disk_gb)
     chosen, base = recipe(settings.train), _base(settings)
     if dry_run:
         return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "recipe": asdict(chosen)}
 
-    from pipeline.backends.trainers.sft import SftTrainer
-
     parent = generations.incumbent(layout)
     continued = parent if chosen.continues and parent.id != generations.BASE else None
     job = _job(settings, run, chosen, rows, continued, show_progress)
-    result = SftTrainer().train(job)
+    result = choice.trainer(chosen.method).train(job)
     facts = {
         "id": run,
         "parent": parent.id,
         "continues": continued is not None,
         "base": base,
-        "dataset": {
-            "path": str(layout.dataset(run).relative_to(settings.home)),
-            "sha256": manifest["sha256"]["sft.jsonl"],
-            "rows": len(rows),
-            "interaction_ids": "interaction_ids.jsonl",
-        },
+        "dataset": dataset,
         "config": {"preset": settings.train.preset, **asdict(chosen)},
         "metrics": result.metrics,
         "versions": result.versions,
@@ -98,7 +94,7 @@ def _job(
     continued: Generation | None,
     show_progress: bool,
 ) -> Job:
-    work = settings.layout.loras / f".{run}.work"
+    work = settings.layout.loras / f".{run}.{chosen.method}.work"
     return Job(
         base=settings.base_folder,
         revision=settings.model.revision,
@@ -114,22 +110,38 @@ def _job(
     )
 
 
-def _dataset(layout: Layout, run: str) -> dict[str, Any]:
-    """The manifest, after comparing the rows with the hash it recorded."""
-    folder = layout.dataset(run)
+def _dataset(settings: Settings, run: str, table: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the manifest says of a table, and its rows, after comparing it with the hash that was recorded."""
+    folder = settings.layout.dataset(run)
     if not (folder / DATASET).is_file():
-        raise UsageError(f"no dataset {run!r} in {layout.training_data}", "`nightschool build-dataset` makes one")
-    manifest = read_json(folder / DATASET)
-    if sha256(folder / "sft.jsonl") != manifest["sha256"]["sft.jsonl"]:
-        raise UsageError(f"{folder / 'sft.jsonl'} has changed since it was built", "build the dataset again")
-    return manifest
+        raise UsageError(f"no dataset {run!r} in {folder.parent}", "`nightschool build-dataset` makes one")
+    recorded: dict[str, str] = read_json(folder / DATASET)["sha256"]
+    if table not in recorded:
+        raise UsageError(f"{folder} was built without {table}", "build the dataset again")
+    if sha256(folder / table) != recorded[table]:
+        raise UsageError(f"{folder / table} has changed since it was built", "build the dataset again")
+    rows = list(jsonl.read(folder / table))
+    facts = {
+        "path": str(folder.relative_to(settings.home)),
+        "table": table,
+        "sha256": recorded[table],
+        "rows": len(rows),
+        "interaction_ids": "interaction_ids.jsonl",
+    }
+    return facts, rows
+
+
+def _require_rows(method: str, table: str, rows: list[dict[str, Any]]) -> None:
+    """A night whose failures are of no use to this method is a quiet one."""
+    if not rows:
+        raise NothingToDo(f"{table} has no rows for {method}", "see docs/formats.md for what each method needs")
+    if method == "kto" and len({row["label"] for row in rows}) < 2:
+        raise NothingToDo(f"all answers in {table} are of one kind", "kto needs good and bad ones, sft good ones only")
 
 
 def _publish(layout: Layout, facts: dict[str, Any], result: Result, job: Job, parent: Generation | None) -> Generation:
     """Give the adapter its name: all files, their hashes, the manifest last, then the folder by rename."""
-    trained = {str(row["interaction_id"]) for row in job.rows} - set(result.refused)
-    if parent is not None:
-        trained |= parent.interaction_ids
+    trained = result.learned | (parent.interaction_ids if parent is not None else set())
 
     def fill(temporary: Path) -> None:
         shutil.copytree(job.output, temporary, dirs_exist_ok=True)
@@ -158,13 +170,13 @@ tags: [lora, nightschool]
 
 # Generation {facts["id"]}
 
-A LoRA adapter that Nightschool trained from the failures of a day.
+A LoRA adapter that Nightschool trained from the failures of a day, by {facts["config"]["method"]}.
 
 | | |
 |---|---|
 | base model | `{base["model"]}`, weights sha256 `{base["sha256"]}`, quantization {base["quantization"]} |
 | parent | {facts["parent"]} |
-| dataset | `{data["path"]}`, {data["rows"]} rows, sha256 `{data["sha256"]}` |
+| dataset | `{data["path"]}/{data["table"]}`, {data["rows"]} rows, sha256 `{data["sha256"]}` |
 | training | preset {facts["config"]["preset"]}, {metrics["steps"]} steps, final mean loss {metrics["loss"]} |
 
 `generation.json` holds the whole configuration and the hash of every file. `verdict.json`, if it is there, says whether

@@ -38,16 +38,45 @@ def wrong(task: tasks.Task, more: int = 1) -> str:
 
 def write_dataset(home: Home, run: str, rows: Iterable[tuple[tasks.Task, str]]) -> None:
     """A dataset as build-dataset would have left it."""
-    folder = home.folder / "training_data" / run
-    folder.mkdir()
     lines = [
         {"messages": [*task.messages, {"role": "assistant", "content": answer}], "interaction_id": f"{number:024x}"}
         for number, (task, answer) in enumerate(rows)
     ]
-    content = "".join(json.dumps(line) + "\n" for line in lines)
-    (folder / "sft.jsonl").write_text(content)
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    (folder / "dataset.json").write_text(json.dumps({"schema": 1, "run": run, "sha256": {"sft.jsonl": digest}}))
+    write_table(home.folder, run, "sft.jsonl", lines)
+
+
+def write_table(home: Path, run: str, name: str, rows: Iterable[dict[str, Any]]) -> None:
+    """One more table of a dataset, with a manifest that agrees."""
+    folder = home / "training_data" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / name).write_text(content)
+    manifest = folder / "dataset.json"
+    hashes = json.loads(manifest.read_text())["sha256"] if manifest.exists() else {}
+    hashes[name] = hashlib.sha256(content.encode()).hexdigest()
+    manifest.write_text(json.dumps({"schema": 1, "run": run, "sha256": hashes}))
+
+
+def preferences(chosen: Iterable[tasks.Task]) -> list[dict[str, Any]]:
+    """The right program against one that comes to one more."""
+    return [
+        {
+            "prompt": task.messages,
+            "chosen": [{"role": "assistant", "content": right(task)}],
+            "rejected": [{"role": "assistant", "content": wrong(task)}],
+            "interaction_id": f"{number:024x}",
+        }
+        for number, task in enumerate(chosen)
+    ]
+
+
+def unpaired(pairs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each of the two answers alone, with its label."""
+    return [
+        {"prompt": pair["prompt"], "completion": pair[name], "label": label, "interaction_id": pair["interaction_id"]}
+        for pair in pairs
+        for name, label in (("chosen", True), ("rejected", False))
+    ]
 
 
 def altered(home: Home, source: str, target: str, change: Callable[[str, Any], tuple[str, Any]]) -> None:

@@ -56,10 +56,19 @@ def build_dataset(run: Run = None, dry_run: DryRun = False, as_json: Json = Fals
 
 
 @commands.command()
-def train(run: Run = None, dry_run: DryRun = False, as_json: Json = False) -> None:
+def train(
+    method: Annotated[
+        str | None, typer.Option(help="sft, dpo or kto: what it learns from. Default: train.method.")
+    ] = None,
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
     """Train a candidate from a dataset (default: the latest)."""
     from pipeline.train import train as stage
 
+    if method is not None:
+        Shared.flags["train.method"] = method
     terminal = sys.stderr.isatty()
     run_stage(
         "train", run or "dataset", as_json, dry_run, lambda settings, run: stage(settings, run, dry_run, terminal)

@@ -138,6 +138,11 @@ class Train(Section):
         "default",
         description="default = what measured best; council = classic; evening = continue the current adapter",
     )
+    method: Literal["sft", "dpo", "kto"] = Field(
+        "sft",
+        description="sft = learn the better answers; dpo = prefer them to the bad ones; kto = the same without pairs",
+    )
+    beta: float | None = Field(None, gt=0, description="dpo, kto: how dearly they pay for leaving the base")
     rank: int | None = Field(None, ge=1, description="LoRA rank")
     alpha: int | None = Field(None, ge=1, description="LoRA alpha")
     batch_size: int | None = Field(None, ge=1, description="rows in one forward pass")

@@ -97,7 +97,7 @@ class TestKilled:
         candidates.write_dataset(served, whole, rows)
         assert served.run(*flags, whole).returncode == 0
         training = served.start(*flags, killed)
-        work = served.folder / "loras" / f".{killed}.work"
+        work = served.folder / "loras" / f".{killed}.sft.work"
         wait_for(lambda: training.poll() is not None or any(work.glob("checkpoint-*/trainer_state.json")), 120)
         assert training.poll() is None, "the training ended before it could be killed"
         training.kill()

@@ -16,6 +16,7 @@ RUN, EARLIER = "20261120T020000Z", "20261119T020000Z"
 TABLES = {
     "sft.jsonl",
     "preferences.jsonl",
+    "unpaired.jsonl",
     "alpaca.jsonl",
     "prompt_completion.jsonl",
     "holdout.jsonl",
@@ -117,8 +118,10 @@ def test_all_formats_hold_the_same_rows_and_the_manifest_their_hashes(settings: 
     harvested(settings.home, rewrite(0, messages=context), *(rewrite(number) for number in range(1, 6)))
     build_dataset(settings, RUN, dry_run=False)
     folder = settings.layout.dataset(RUN)
-    assert {path.name for path in folder.iterdir()} == TABLES | {"dataset.json"}
-    assert read_json(folder / "dataset.json")["sha256"] == {name: sha256(folder / name) for name in TABLES}
+    assert {path.name for path in folder.iterdir()} == TABLES | {"README.md", "dataset.json"}
+    assert read_json(folder / "dataset.json")["sha256"] == {
+        name: sha256(folder / name) for name in TABLES | {"README.md"}
+    }
     identity = f"{0:024x}"
     answer = {"role": "assistant", "content": "right 0"}
     assert table(settings, "sft.jsonl")[0] == {
@@ -143,9 +146,15 @@ def test_all_formats_hold_the_same_rows_and_the_manifest_their_hashes(settings: 
         "completion": [answer],
         "interaction_id": identity,
     }
-    assert (
-        len({len(table(settings, name)) for name in TABLES - {"holdout.jsonl", "dropped.jsonl", "hidden.jsonl"}}) == 1
-    )
+    assert table(settings, "unpaired.jsonl")[0] == {
+        "prompt": context,
+        "completion": [answer],
+        "label": True,
+        "interaction_id": identity,
+    }
+    rows = {name: len(table(settings, name)) for name in TABLES - {"holdout.jsonl", "dropped.jsonl", "hidden.jsonl"}}
+    assert rows.pop("unpaired.jsonl") == 12
+    assert set(rows.values()) == {6}
 
 
 def test_weak_empty_and_superseded_rewrites_are_dropped_each_with_its_reason(settings: Settings):

@@ -11,8 +11,9 @@ from pipeline.backends.trainers.presets import Recipe
 class Job:
     """What to train.
 
-    `rows` are {"messages": […], "interaction_id": …}; `work` keeps checkpoints between a kill and the next try;
-    `output` receives the adapter files; `parent` is the adapter to continue, if the recipe says so.
+    `rows` are those of the method's table (`pipeline.lib.formats`), each with its `interaction_id`; `work` keeps
+    checkpoints between a kill and the next try; `output` receives the adapter files; `parent` is the adapter to
+    continue, if the recipe says so.
     """
 
     base: str
@@ -30,12 +31,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was trained: the manifest's `metrics`, the curve, and what the adapter was trained with."""
+    """What was trained: the manifest's `metrics`, the curve, and what the adapter was trained with.
+
+    `learned` are the interactions whose rows were trained on.
+    """
 
     metrics: dict[str, Any]
     curve: list[dict[str, float]]
     versions: dict[str, str]
-    refused: list[str]
+    learned: set[str]
 
 
 class Trainer(Protocol):
