@@ -1,9 +1,10 @@
 """build-dataset: rewrites + replay → training rows.
 
-reads   every harvest, the interaction log (for replay), the hold-out, the canary tasks
+reads   every harvest, the sources (for replay), the hold-out, the canary tasks, `training_data/exclusions.jsonl`
 writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_id}: TRL's conversational form
         `…/preferences.jsonl`, `…/unpaired.jsonl`       for DPO and KTO
         `…/alpaca.jsonl`, `…/prompt_completion.jsonl`   the same rows for other trainers (`pipeline/lib/formats.py`)
+        `…/provenance.jsonl`                            whose row it is, where from, by which signal, who verified it
         `…/holdout.jsonl`, `…/dropped.jsonl`            never trained on; left out, each with its reason
         `…/hidden.jsonl`                                this week's questions that only the canary may see
         `…/README.md`                                   the card: what is in here, for people and for `datasets`
@@ -13,47 +14,67 @@ A rewrite is *new* until a generation in the current lineage has been trained on
 its rows new again by itself.
 """
 
-import random
 import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends.checks import run as checks
-from pipeline.backends.sources.own_log import OwnLog
-from pipeline.lib import formats, generations, harvests, jsonl, questions
-from pipeline.lib.config import Settings
-from pipeline.lib.errors import NothingToDo
-from pipeline.lib.files import publish_folder, sha256, write_bytes, write_json
-from pipeline.lib.records import Interaction, Rewrite
+from pydantic import ValidationError
 
-Row = dict[str, Any]
+from pipeline.backends.checks import run as checks
+from pipeline.backends.sources.configured import configured
+from pipeline.backends.sources.interface import Row
+from pipeline.hygiene.sieve import Candidate, Exam, Limits, Sieve
+from pipeline.lib import exclusions, formats, generations, harvests, jsonl, questions, tokens
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import NightschoolError, NothingToDo
+from pipeline.lib.files import publish_folder, sha256, write_bytes, write_json
+from pipeline.lib.logs import logger
+from pipeline.lib.problems import Problems
+from pipeline.lib.records import Interaction, Message, Rewrite
+from pipeline.lib.sampling import Sample
+from pipeline.lib.signals import verdict
+
 MANIFEST = "dataset.json"
+_EXAM = "stands in the hold-out or among the canary tasks"
+_HIDDEN = "is hidden this week, for the canary"
 
 
 def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]:
     """Build the dataset of a run.
 
     Args:
-        settings: how many rows it takes, how much replay.
+        settings: how many rows it takes, how much replay, what one person may contribute.
         run: names the folder.
         dry_run: only count.
 
     Raises:
         NothingToDo: fewer new rewrites than `dataset.min_failures_to_train`; they are kept for another night.
-        BadRecordError: a file cannot be read.
+        BadRecordError: a file of ours cannot be read.
     """
     layout = settings.layout
     holdout = list(questions.read_holdout(settings))
-    forbidden = {questions.key(row) for row in [*holdout, *questions.read_canary(settings)]}
-    hidden = _hidden(settings, forbidden)
+    exam = [row["messages"] for row in [*holdout, *questions.read_canary(settings)]]
+    latest, dropped = _latest(harvests.rewrites(layout), settings.harvest.quality_threshold)
+    replay = Sample[Interaction](round(settings.dataset.replay * len(latest)), settings.dataset.seed)
+    hidden = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, set(latest), replay)
+
+    sieve = Sieve([_replayed(each) for each in replay.items()] + [_rewritten(each) for each in latest.values()])
+    sieve.exclude(exclusions.read(layout))
+    sieve.protect(Exam(exam, _EXAM))
+    sieve.protect(Exam([row["messages"] for row in hidden], _HIDDEN))
+    sieve.merge()
+    sieve.limit(Limits(settings.dataset.user_share, settings.dataset.user_rows, tokens.counter(settings)))
+    dropped += [_dropped(each.interaction_id, each.messages, reason) for each, reason in sieve.dropped]
+    rewrites = [each.record for each in sieve.kept if isinstance(each.record, Rewrite)]
+    good = [each.record for each in sieve.kept if isinstance(each.record, Interaction)]
+
     trained = generations.incumbent(layout).interaction_ids
-    kept, dropped = _keep(harvests.rewrites(layout), forbidden, set(hidden), settings.harvest.quality_threshold)
-    new = sum(rewrite.interaction_id not in trained for rewrite in kept)
+    new = sum(rewrite.interaction_id not in trained for rewrite in rewrites)
     counts: dict[str, Any] = {
         "new": new,
-        "rewrites": len(kept),
+        "rewrites": len(rewrites),
         "dropped": dict(Counter(row["reason"] for row in dropped)),
     }
     needed = settings.dataset.min_failures_to_train
@@ -61,19 +82,106 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         raise NothingToDo(
             f"{new} new rewrites, {needed} needed; they are kept", "dataset.min_failures_to_train lowers it"
         )
-    replay = _replay(settings, forbidden | set(hidden), kept)
-    counts |= {"replay": len(replay), "holdout": len(holdout), "hidden": len(hidden), "rows": len(kept) + len(replay)}
+    counts |= {"replay": len(good), "holdout": len(holdout), "hidden": len(hidden), "rows": len(rewrites) + len(good)}
     if dry_run:
         return {"dry_run": True, **counts}
-
-    folder = layout.dataset(run)
     tables = {
-        **formats.tables(kept, replay),
+        **formats.tables(rewrites, good),
+        "provenance.jsonl": [_provenance(each) for each in sieve.kept],
         "holdout.jsonl": holdout,
         "dropped.jsonl": dropped,
-        questions.HIDDEN: list(hidden.values()),
+        questions.HIDDEN: hidden,
+    }
+    return {**_publish(settings, run, counts, tables), **counts}
+
+
+def _latest(rewrites: Iterable[Rewrite], threshold: float) -> tuple[dict[str, Rewrite], list[Row]]:
+    """Rewrites that are good enough, by question; of equal questions the latest is the one that stays."""
+    kept: dict[str, Rewrite] = {}
+    dropped: list[Row] = []
+
+    def drop(rewrite: Rewrite, reason: str) -> None:
+        dropped.append(_dropped(rewrite.interaction_id, rewrite.messages, reason))
+
+    for rewrite in rewrites:
+        if rewrite.quality_score < threshold:
+            drop(rewrite, "quality under the threshold")
+        elif not rewrite.output.strip():
+            drop(rewrite, "empty answer")
+        else:
+            key = questions.key({"messages": rewrite.messages})
+            if earlier := kept.pop(key, None):
+                drop(earlier, "the same question has a later rewrite")
+            kept[key] = rewrite
+    return kept, dropped
+
+
+def _from_sources(settings: Settings, exam: set[str], rewritten: set[str], replay: Sample[Interaction]) -> list[Row]:
+    """One pass over everything recorded: offers good answers for replay, and returns this week's hidden questions."""
+    hidden: dict[str, Row] = {}
+    now, share = time.time(), settings.dataset.hidden_share
+    for row in _everything(settings):
+        good = _called_good(row)
+        hide = questions.is_hidden(row, share, row["at"], now) and checks.usable(row.get("check"))
+        if not good and not hide:
+            continue
+        try:
+            interaction = Interaction.model_validate(row)
+        except ValidationError:
+            continue  # harvest has counted it
+        key = questions.key(row)
+        if key in exam:
+            continue
+        if hide:
+            hidden[key] = {"id": interaction.id, "messages": interaction.messages, "check": interaction.check}
+        elif key not in rewritten:
+            replay.offer(key, interaction)
+    return list(hidden.values())
+
+
+def _everything(settings: Settings) -> Iterable[Row]:
+    """Every interaction of every source that can be read; harvest says which cannot."""
+    for source in configured(settings):
+        try:
+            yield from source.rows(0, float("inf"), Problems())
+        except NightschoolError as error:
+            logger.warning("%s: %s", source.name, error)
+
+
+def _called_good(row: Row) -> bool:
+    """Whether somebody or something called the answer good, and nobody disliked it."""
+    said = verdict(row)
+    return said is not None and not said.failed and not {"thumbs_down", "error"} & set(said.overruled)
+
+
+def _rewritten(rewrite: Rewrite) -> Candidate:
+    return Candidate(rewrite.interaction_id, rewrite.messages, rewrite.output, rewrite.user, rewrite.weight, rewrite)
+
+
+def _replayed(interaction: Interaction) -> Candidate:
+    return Candidate(interaction.id, interaction.messages, interaction.answer, interaction.user, 0.0, interaction)
+
+
+def _provenance(candidate: Candidate) -> Row:
+    record = candidate.record
+    rewritten = isinstance(record, Rewrite)
+    return {
+        "interaction_id": candidate.interaction_id,
+        "user": candidate.person,
+        "source": record.source,
+        "origin": "rewrite" if rewritten else "replay",
+        "signal": record.signal if rewritten else None,
+        "weight": candidate.weight,
+        "verified_by": record.verified_by if rewritten else None,
+        "at": record.at,
     }
 
+
+def _dropped(identity: str, messages: list[Message], reason: str) -> Row:
+    return {"interaction_id": identity, "instruction": messages[-1]["content"], "reason": reason}
+
+
+def _publish(settings: Settings, run: str, counts: dict[str, Any], tables: dict[str, list[Row]]) -> dict[str, str]:
     def fill(temporary: Path) -> None:
         for name, rows in tables.items():
             jsonl.write(temporary / name, rows)
@@ -82,59 +190,6 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         manifest = {"run": run, **counts, "sha256": hashes, "config": settings.dataset.model_dump()}
         write_json(temporary / MANIFEST, manifest)
 
+    folder = settings.layout.dataset(run)
     publish_folder(folder, fill)
-    return {"run": run, **counts, "dataset": str((folder / MANIFEST).relative_to(settings.home))}
-
-
-def _hidden(settings: Settings, forbidden: set[str]) -> dict[str, Row]:
-    """This week's questions that are kept from training, each with the check that came with it."""
-    found: dict[str, Row] = {}
-    now, share = time.time(), settings.dataset.hidden_share
-    for interaction in OwnLog(settings.layout.interactions).interactions(0, float("inf")):
-        row: Row = {"id": interaction.id, "messages": interaction.messages, "check": interaction.check}
-        if checks.usable(interaction.check) and questions.is_hidden(row, share, interaction.at, now):
-            key = questions.key(row)
-            if key not in forbidden:
-                found[key] = row
-    return found
-
-
-def _keep(
-    rewrites: Iterable[Rewrite], forbidden: set[str], hidden: set[str], threshold: float
-) -> tuple[list[Rewrite], list[Row]]:
-    """The rewrites to train on, and what is left out. Of equal questions the latest rewrite is the one that stays."""
-    kept: dict[str, Rewrite] = {}
-    dropped: list[Row] = []
-
-    def drop(rewrite: Rewrite, reason: str) -> None:
-        dropped.append({"interaction_id": rewrite.interaction_id, "instruction": rewrite.instruction, "reason": reason})
-
-    for rewrite in rewrites:
-        key = questions.key({"messages": rewrite.messages})
-        if key in forbidden:
-            drop(rewrite, "stands in the hold-out or among the canary tasks")
-        elif key in hidden:
-            drop(rewrite, "hidden this week, for the canary")
-        elif rewrite.quality_score < threshold:
-            drop(rewrite, "quality under the threshold")
-        elif not rewrite.output.strip():
-            drop(rewrite, "empty answer")
-        else:
-            if key in kept:
-                drop(kept[key], "the same question has a later rewrite")
-            kept[key] = rewrite
-    return list(kept.values()), dropped
-
-
-def _replay(settings: Settings, forbidden: set[str], kept: list[Rewrite]) -> list[Interaction]:
-    """A seeded sample of answers that somebody or something called good, one for each question."""
-    taken = forbidden | {questions.key({"messages": rewrite.messages}) for rewrite in kept}
-    good: dict[str, Interaction] = {}
-    for interaction in OwnLog(settings.layout.interactions).interactions(0, float("inf")):
-        said = interaction.feedback
-        confirmed = said is not None and (said.success is True or said.thumb == 1) and said.thumb != -1
-        key = questions.key({"messages": interaction.messages})
-        if confirmed and not interaction.error and key not in taken:
-            good[key] = interaction
-    wanted = min(len(good), round(settings.dataset.replay * len(kept)))
-    return random.Random(settings.dataset.seed).sample(list(good.values()), wanted)
+    return {"run": run, "dataset": str((folder / MANIFEST).relative_to(settings.home))}

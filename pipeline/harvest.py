@@ -17,21 +17,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.executors.choice import executor_of
 from pipeline.backends.executors.interface import Executor
+from pipeline.backends.sources.configured import configured
 from pipeline.backends.sources.failures import SAME_QUESTION, Found, failures
-from pipeline.backends.sources.interface import Row, Source
-from pipeline.backends.sources.openai_jsonl import OpenAiJsonl
-from pipeline.backends.sources.own_log import OwnLog
+from pipeline.backends.sources.interface import Row
 from pipeline.backends.teachers.council import Decision
 from pipeline.backends.teachers.deciding import Council, decisions, teacher_of, without_teacher
-from pipeline.lib import harvests, jsonl, questions
+from pipeline.lib import exclusions, harvests, jsonl, questions
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ConfigurationError, NothingToDo
+from pipeline.lib.errors import NothingToDo
 from pipeline.lib.files import publishing, sha256, write_json
 from pipeline.lib.harvests import HarvestFiles
 from pipeline.lib.records import Failure, Rewrite
@@ -85,26 +83,20 @@ def harvest(
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
 
 
-def _sources(settings: Settings) -> list[Source]:
-    sources: list[Source] = [OwnLog(settings.layout.interactions)]
-    for pattern in settings.harvest.openai_jsonl:
-        path = Path(pattern)
-        matches = [path] if path.is_absolute() else sorted(settings.home.glob(pattern))
-        missing = [each for each in matches if not each.is_file()]
-        if missing or not matches:
-            raise ConfigurationError(f"harvest.openai_jsonl: no file {pattern}", "correct the path in nightschool.toml")
-        sources += [OpenAiJsonl(each) for each in matches]
-    return sources
-
-
 def _selected(
     settings: Settings, since: float, until: float, executor: Executor, found: Found
 ) -> Iterator[tuple[Row, str | None]]:
     """What failed, and for what goes no further the reason; the hold-out is set apart before anything is rewritten."""
     now, share = time.time(), settings.dataset.hidden_share
-    for row, stays in failures(_sources(settings), since, until, executor, found):
-        hidden = stays and checks.usable(row.get("check")) and questions.is_hidden(row, share, row["at"], now)
-        yield row, _HELD_OUT if hidden else None if stays else SAME_QUESTION
+    excluded = exclusions.read(settings.layout)
+    for row, stays in failures(configured(settings), since, until, executor, found):
+        if not stays:
+            yield row, SAME_QUESTION
+        elif reason := excluded.reason(row["id"], row.get("user")):
+            yield row, reason
+        else:
+            hidden = questions.is_hidden(row, share, row["at"], now) and checks.usable(row.get("check"))
+            yield row, _HELD_OUT if hidden else None
 
 
 def _write_failures(files: HarvestFiles, selected: Iterable[tuple[Row, str | None]]) -> dict[str, int]:

@@ -42,6 +42,11 @@ class Layout:
         return self.home / "training_data"
 
     @property
+    def exclusions(self) -> Path:
+        """The ledger of what was revoked or put into quarantine."""
+        return self.training_data / "exclusions.jsonl"
+
+    @property
     def logs(self) -> Path:
         """Everything that is only ever appended to."""
         return self.home / "logs"

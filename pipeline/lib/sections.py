@@ -128,6 +128,13 @@ class Dataset(Section):
         lt=1,
         description="share of the day's questions that is hidden from training for a week, for the canary",
     )
+    user_share: float = Field(
+        0.01,
+        gt=0,
+        le=1,
+        description="most of the rows, and of the tokens, that one person gives (with few people more)",
+    )
+    user_rows: int | None = Field(None, ge=1, description="most rows of one person, whatever the share")
     seed: int = Field(0, description="seed of the replay sample")
 
 

@@ -22,6 +22,7 @@ TABLES = {
     "holdout.jsonl",
     "dropped.jsonl",
     "hidden.jsonl",
+    "provenance.jsonl",
 }
 AT = 1_763_600_000.0
 
