@@ -17,6 +17,7 @@ from pipeline.lib.records import Feedback, Interaction, failure_signal
 
 AT = 1_763_600_000.0  # 2025-11-20 00:53 UTC
 DAY = 24 * 3600.0
+UNUSABLE = "an interaction without id, time, question or answer"
 ASKED = [{"role": "user", "content": "what is 2 + 2?"}]
 
 
@@ -88,9 +89,9 @@ def test_an_absent_folder_has_no_interactions(tmp_path: Path):
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (interaction(at="noon"), "an interaction without id and time"),
-        ({"kind": "interaction"}, "an interaction without id and time"),
-        (interaction(messages=[]), "messages: List should have at least 1 item after validation, not 0"),
+        (interaction(at="noon"), UNUSABLE),
+        ({"kind": "interaction"}, UNUSABLE),
+        (interaction(messages=[]), UNUSABLE),
         ({"kind": "feedback", "thumb": 1}, "feedback: KeyError: 'interaction_id'"),
         (feedback(thumb=5), "feedback: thumb: Input should be -1 or 1"),
     ],

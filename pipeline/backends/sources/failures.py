@@ -7,8 +7,8 @@ remembers which.
 
 import hashlib
 import tempfile
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -32,8 +32,8 @@ _KEEP = """
     INSERT INTO best VALUES (?, ?, ?) ON CONFLICT (question)
     DO UPDATE SET weight = excluded.weight, number = excluded.number WHERE excluded.weight > best.weight
 """
-_BATCH = 2000  # rows
-_REMEMBERED = 5000  # questions asked last, among which the same one again in one session counts as asked again
+_BATCH = 500  # rows
+_REMEMBERED = 2000  # sessions, those that spoke last
 _REGENERATED = "regenerated"
 
 
@@ -109,8 +109,8 @@ def _failed(
     for source in sources:
         problems = found.problems[source.name] = Problems()
         try:
-            rows = _asked_again(_counted(_batches(source.rows(since, until, problems)), source.name, found))
-            for selected in executor.map(select, rows):
+            suspects = _suspects(source.rows(since, until, problems), source.name, found)
+            for selected in executor.map(select, _batches(suspects)):
                 found.overruled.update(selected.overruled)
                 found.signals.update(row["verdict"]["signal"] for row in selected.failed)
                 for reason, place in selected.problems:
@@ -121,14 +121,33 @@ def _failed(
             found.unreadable[source.name] = error
 
 
+def _suspects(rows: Iterator[Row], name: str, found: Found) -> Iterator[Row]:
+    """Rows that may have failed, and once more those whose answers were not wanted.
+
+    That is: the next question of the same session was the same one, and got another answer. Most rows end here, so
+    this looks at as little as it can.
+    """
+    last: dict[str, Row] = {}
+    count = 0
+    try:
+        for row in rows:
+            count += 1
+            if session := row.get("session"):
+                earlier = last.pop(session, None)
+                last[session] = row
+                if earlier is None:
+                    if len(last) > _REMEMBERED:
+                        del last[next(iter(last))]
+                elif earlier["messages"] == row["messages"] and earlier["answer"] != row["answer"]:
+                    yield {**earlier, _REGENERATED: True}
+            if not row.get("success") or row.get("feedback"):
+                yield row
+    finally:
+        found.rows[name] += count
+
+
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     while batch := list(islice(rows, _BATCH)):
-        yield batch
-
-
-def _counted(batches: Iterable[list[Row]], name: str, found: Found) -> Iterator[list[Row]]:
-    for batch in batches:
-        found.rows[name] += len(batch)
         yield batch
 
 
@@ -153,29 +172,6 @@ def select(batch: Sequence[Row]) -> Selected:
             continue
         failed.append({**row, "verdict": {**said._asdict(), "weight": said.weight}})
     return Selected(failed, overruled, problems)
-
-
-def _asked_again(batches: Iterable[list[Row]]) -> Iterator[list[Row]]:
-    """The batches, and behind each of them once more the rows whose answers were not wanted.
-
-    That is: the same question came again in the same session and got another answer.
-    """
-    asked: OrderedDict[tuple[str, str], Row] = OrderedDict()
-    for batch in batches:
-        again = []
-        for row in batch:
-            if not row.get("session"):
-                continue
-            place = (row["session"], str(row["messages"][-1:]))
-            earlier = asked.pop(place, None)
-            if earlier is not None and earlier["messages"] == row["messages"] and earlier["answer"] != row["answer"]:
-                again.append({**earlier, _REGENERATED: True})
-            asked[place] = row
-            if len(asked) > _REMEMBERED:
-                asked.popitem(last=False)
-        yield batch
-        if again:
-            yield again
 
 
 def _digest(row: Row) -> bytes:

@@ -1,13 +1,12 @@
 """Our own gateway's log: interactions, and the feedback that came later, joined by id.
 
-Feedback is read first, into a table that may outgrow memory; then the interactions pass by, some thousand at a time,
-and take what was said about them.
+What was said is read first, into a table that may outgrow memory; then the interactions pass by and take theirs.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -27,9 +26,10 @@ _SAY = """
     INSERT INTO said (id, at, feedback) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at), feedback = json_patch(feedback, excluded.feedback)
 """
-_JOIN = "UPDATE said SET joined = 1 WHERE id IN (SELECT value FROM json_each(?)) RETURNING id, at, feedback"
-_CHUNK = 2000
-_FEEDBACK_LINE = re.compile(rb'"kind":\s*"feedback"')
+_TAKE = "UPDATE said SET joined = 1 WHERE id = ? RETURNING at, feedback"
+_OPEN = "SELECT EXISTS (SELECT 1 FROM said WHERE NOT joined AND at >= ? AND at < ?)"
+_BITS = 1 << 26
+_FEEDBACK = re.compile(rb'"kind":\s*"feedback"')
 
 
 class OwnLog:
@@ -44,18 +44,17 @@ class OwnLog:
         """Days before the window are read only when something was said in it about one of their answers."""
         first_day = _day_before(since)
         files = sorted(self.folder.glob("*.jsonl"))
-        days = [path for path in files if path.stem >= first_day]
-        with scratch(_TABLE) as said:
-            _listen(said, days, problems)
-            anything = bool(said.execute("SELECT EXISTS (SELECT 1 FROM said)").fetchone()[0])
-            for chunk in _chunks(_interactions(days, problems)):
-                yield from _window(_joined(chunk, said) if anything else chunk, since, until)
-            late = "SELECT EXISTS (SELECT 1 FROM said WHERE NOT joined AND at >= ? AND at < ?)"
-            for path in [each for each in reversed(files) if each.stem < first_day]:
-                if not said.execute(late, (since, until)).fetchone()[0]:
-                    break
-                for chunk in _chunks(_interactions([path], problems)):
-                    yield from _window(_joined(chunk, said), since, until)
+        with scratch(_TABLE) as table:
+            said = _Said(table)
+            for path in files:
+                if path.stem >= first_day:
+                    said.listen(path, problems)
+            for path in files:
+                if path.stem >= first_day:
+                    yield from _window(path, said, since, until, problems)
+            for path in reversed(files):
+                if path.stem < first_day and said.anything_open(since, until):
+                    yield from _window(path, said, since, until, problems)
 
     def interactions(self, since: float, until: float, problems: Problems | None = None) -> Iterator[Interaction]:
         """The same, validated."""
@@ -67,47 +66,69 @@ class OwnLog:
                 problems.add(_short(error), f"interaction {row.get('id')}")
 
 
-def _listen(said: Connection, files: Iterable[Path], problems: Problems) -> None:
-    """Collect everything that was said. Lines that cannot be read are counted when the interactions pass by."""
-    for path in files:
-        for record in jsonl.read_tolerant(path, Problems(), _FEEDBACK_LINE):
-            if record.get("kind") != "feedback":
-                continue
-            try:
-                feedback = Feedback.model_validate(record)
-                identity = str(record["interaction_id"])
-            except (ValidationError, KeyError) as error:
-                problems.add(f"feedback: {_short(error)}", path.name)
-                continue
-            told = feedback.model_dump(exclude_none=True)
-            said.execute(_SAY, (identity, feedback.at or 0.0, orjson.dumps(told).decode()))
+class _Said:
+    """What was said about answers, by their ids."""
+
+    def __init__(self, table: Connection) -> None:
+        self._table = table
+        # Most answers are about nobody's words. A filter says so without asking the table: one bit for each hash.
+        self._maybe = bytearray(_BITS // 8)
+
+    def listen(self, path: Path, problems: Problems) -> None:
+        """Collect it. Lines that cannot be read are counted when the interactions pass by."""
+        for block in jsonl.blocks(path, Problems()):
+            for found in _FEEDBACK.finditer(block):
+                end = block.find(b"\n", found.end())
+                line = block[block.rfind(b"\n", 0, found.start()) + 1 : end if end >= 0 else None]
+                with suppress(orjson.JSONDecodeError):
+                    record = orjson.loads(line)
+                    if record.get("kind") == "feedback":
+                        self._note(record, path, problems)
+
+    def _note(self, record: Row, path: Path, problems: Problems) -> None:
+        try:
+            feedback = Feedback.model_validate(record)
+            identity = str(record["interaction_id"])
+        except (ValidationError, KeyError) as error:
+            problems.add(f"feedback: {_short(error)}", path.name)
+            return
+        told = feedback.model_dump(exclude_none=True)
+        self._table.execute(_SAY, (identity, feedback.at or 0.0, orjson.dumps(told).decode()))
+        place = hash(identity) % _BITS
+        self._maybe[place >> 3] |= 1 << (place & 7)
+
+    def about(self, identity: str) -> Row | None:
+        """What was said about an answer; asking for it once closes it."""
+        place = hash(identity) % _BITS
+        if not self._maybe[place >> 3] >> (place & 7) & 1:
+            return None
+        found = self._table.execute(_TAKE, (identity,)).fetchone()
+        return {**orjson.loads(found[1]), "at": found[0]} if found else None
+
+    def anything_open(self, since: float, until: float) -> bool:
+        """Whether something was said in the window about an answer that has not passed by."""
+        return bool(self._table.execute(_OPEN, (since, until)).fetchone()[0])
 
 
-def _interactions(files: Iterable[Path], problems: Problems) -> Iterator[Row]:
-    for path in files:
-        for record in jsonl.read_tolerant(path, problems):
-            if record.get("kind") == "feedback":
-                continue
-            if "id" in record and isinstance(record.get("at"), int | float):
-                yield record
-            else:
-                problems.add("an interaction without id and time", path.name)
+def _window(path: Path, said: _Said, since: float, until: float, problems: Problems) -> Iterator[Row]:
+    """The interactions of a file that were asked in the window, or about which something was said in it."""
+    for row in jsonl.read_tolerant(path, problems):
+        if row.get("kind") == "feedback":
+            continue
+        at, identity = row.get("at"), row.get("id")
+        if not (isinstance(at, float | int) and isinstance(identity, str) and row.get("messages") and "answer" in row):
+            problems.add("an interaction without id, time, question or answer", path.name)
+            continue
+        feedback = said.about(identity)
+        if feedback is not None:
+            _tell(row, feedback)
+        if since <= at < until or (at < since and since <= _said_at(row) < until):
+            yield row
 
 
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while chunk := list(islice(rows, _CHUNK)):
-        yield chunk
-
-
-def _joined(chunk: list[Row], said: Connection) -> list[Row]:
-    """Interactions with what was said about them, which overrides the guess that confidence made."""
-    identities = orjson.dumps([row["id"] for row in chunk]).decode()
-    found = {identity: (at, feedback) for identity, at, feedback in said.execute(_JOIN, (identities,)).fetchall()}
-    for row in chunk:
-        if row["id"] in found:
-            at, text = found[row["id"]]
-            _tell(row, {**orjson.loads(text), "at": at})
-    return chunk
+def _said_at(row: Row) -> float:
+    feedback = row.get("feedback")
+    return float(feedback.get("at", 0.0)) if feedback else 0.0
 
 
 def _tell(row: Row, feedback: dict[str, Any]) -> None:
@@ -118,17 +139,6 @@ def _tell(row: Row, feedback: dict[str, Any]) -> None:
     for name in ("error", "check"):
         if feedback.get(name):
             row[name] = feedback[name]
-
-
-def _window(rows: Iterable[Row], since: float, until: float) -> Iterator[Row]:
-    for row in rows:
-        if since <= row["at"] < until or (row["at"] < since and since <= _said_at(row) < until):
-            yield row
-
-
-def _said_at(row: Row) -> float:
-    feedback = row.get("feedback")
-    return float(feedback.get("at", 0.0)) if feedback else 0.0
 
 
 def _day_before(since: float) -> str:
