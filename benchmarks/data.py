@@ -53,7 +53,7 @@ def reading(folder: Path, rows: int) -> list[Row]:
         Row(
             "… memory",
             "≤ 150 MB",
-            f"{shipped['rss_mb']:.0f} MB (bare {bare['rss_mb']:.0f} MB)",
+            memory,
             shipped["rss_mb"] <= 150,
         ),
         Row("… the same rows as the bare pass", "yes", f"{shipped['kept']:,} {'equal' if same else 'NOT'}", same),

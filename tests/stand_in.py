@@ -25,7 +25,8 @@ class StandIn:
                 send(self, b'{"data": [{"id": "their-model"}]}')
 
             def do_POST(self) -> None:
-                stand_in.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                self.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                stand_in.body = self.body
                 stand_in.asked += 1
                 stand_in.behaviour(self, stand_in.asked)
 
@@ -43,6 +44,11 @@ class StandIn:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
+
+
+def body_of(handler: BaseHTTPRequestHandler) -> dict[str, Any]:
+    """What this request asked; the stand-in's own `body` is that of the latest one."""
+    return dict(vars(handler)["body"])
 
 
 def whole(text: str = "yes", **more: Any) -> bytes:

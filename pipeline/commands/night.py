@@ -36,6 +36,9 @@ def harvest(
     teacher: Annotated[
         str | None, typer.Option(help="A generation that answers again, served or not. Default: what is served.")
     ] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="local = this machine, ray = a cluster. Default: harvest.executor.")
+    ] = None,
     run: Run = None,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -43,6 +46,8 @@ def harvest(
     """Find the answers that failed and get better ones."""
     from pipeline.harvest import harvest as stage
 
+    if executor is not None:
+        Shared.flags["harvest.executor"] = executor
     begin, end = moment(since), moment(until)
     run_stage("harvest", run, as_json, dry_run, lambda settings, run: stage(settings, begin, end, dry_run, teacher))
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import candidates
 import pytest
 from conftest import Home
-from stand_in import StandIn, send, whole
+from stand_in import StandIn, body_of, send, whole
 
 TASKS = {each.question: each for each in candidates.tasks_of("teacher", 6, (1, 2))}
 
@@ -53,7 +53,7 @@ def failed(home: Home, theirs: StandIn) -> Home:
 
 def test_what_it_answers_is_harvested_under_its_name_if_executing_shows_it_right(failed: Home, theirs: StandIn) -> None:
     def knows_half(handler: BaseHTTPRequestHandler, _: int) -> None:
-        question = theirs.body["messages"][-1]["content"]
+        question = body_of(handler)["messages"][-1]["content"]
         right = list(TASKS).index(question) % 2 == 0
         send(handler, whole((candidates.right if right else candidates.wrong)(TASKS[question])))
 

@@ -1,10 +1,12 @@
 """The machines of an existing Ray cluster, through Ray Data.
 
 Batches travel pickled, some at a time, so the driver's memory stays bounded; results come back in order. The workers
-need the same Python environment; nothing of ours has to lie on their disks.
+need the same Python environment, and the home folder only where the gateway is the teacher (its token lies there).
 """
 
+import os
 import pickle
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -13,6 +15,7 @@ from typing import Any
 from pipeline.backends.executors.interface import Batch, Result
 from pipeline.lib.errors import ConfigurationError, UnavailableError
 
+_PATIENCE = 5.0  # seconds
 _WINDOW = 64  # batches that are under way together
 
 
@@ -38,8 +41,15 @@ class RayExecutor:
         import ray
 
         try:
-            ray.init(address=self._address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+            self._knock()
+            ray.init(
+                address=self._address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                configure_logging=False,
+                runtime_env={"env_vars": _ours()},
+            )
+        except (OSError, RuntimeError, ValueError) as error:
             raise UnavailableError(
                 f"no Ray cluster at {self._address}: {str(error).splitlines()[0]}", "`ray start --head` starts one"
             ) from error
@@ -47,6 +57,12 @@ class RayExecutor:
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
         return self
+
+    def _knock(self) -> None:
+        """Ray itself waits for minutes for a head that is not there."""
+        host, _, port = self._address.rpartition(":")
+        if host:
+            socket.create_connection((host, int(port)), _PATIENCE).close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -67,3 +83,8 @@ class RayExecutor:
             data = ray.data.from_items(window, override_num_blocks=len(window))
             for row in data.map_batches(work, batch_size=1).iter_rows():
                 yield pickle.loads(row["result"])
+
+
+def _ours() -> dict[str, str]:
+    """Settings and keys that workers need as well."""
+    return {name: value for name, value in os.environ.items() if name.startswith("NIGHTSCHOOL_")}
