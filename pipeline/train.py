@@ -49,9 +49,9 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
         raise NothingToDo(f"{run} has been trained already", f"its adapter is {folder}")
     table = choice.TABLES[settings.train.method]
     dataset, rows = _dataset(settings, run, table)
-    _require_rows(settings.train.method, table, rows)
     require_disk(settings.home, settings.night.minimum_disk_gb)
     chosen, base = recipe(settings.train), _base(settings)
+    _require_rows(chosen.method, table, rows)
     if dry_run:
         return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "recipe": asdict(chosen)}
 

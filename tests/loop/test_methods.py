@@ -9,6 +9,8 @@ import candidates
 import pytest
 from conftest import Home, make_home, wait_for
 
+from pipeline.lib.quiet import quiet_libraries
+
 WHOLE, KILLED, UNPAIRED, QUANTIZED = (f"2030050{day}T000000Z" for day in range(1, 5))
 FEW = ("--set", "train.epochs=6", "--set", "train.save_every=2")
 USABLE = 64
@@ -52,6 +54,7 @@ def margin(base: Path, adapter: Path | None, pairs: list[dict[str, Any]]) -> flo
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    quiet_libraries()
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     model = (PeftModel.from_pretrained(model, str(adapter)) if adapter else model).eval()
@@ -98,7 +101,7 @@ def test_the_manifest_says_by_which_method_and_from_which_rows(
     assert (said["metrics"]["rows"], said["metrics"]["refused_rows"]) == (rows, refused)
     assert said["metrics"]["supervised_tokens"] > rows
     assert said["metrics"]["steps"] > 0
-    curve = [json.loads(line) for line in (trained.folder / "loras" / run / "training_curve.jsonl").open()]
+    curve = trained.lines(f"loras/{run}/training_curve.jsonl")
     assert all(math.isfinite(value) for point in curve for value in point.values())
     assert {"loss", "rewards/margins"} <= set(curve[0])
 

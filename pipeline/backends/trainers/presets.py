@@ -81,26 +81,50 @@ PRESETS = {
 }
 
 
-# What measured best on the starter (LOG.md): DPO and KTO take smaller steps than the preset, by this factor.
-_STEPS = {"sft": 1.0, "dpo": 0.1, "kto": 0.1}
-_BETAS = {"sft": None, "dpo": 0.1, "kto": 0.1}
+@dataclass(frozen=True, slots=True)
+class _WithReference:
+    """How a method that compares with the base changes a preset: a share of its rate, most epochs, and the beta."""
+
+    rate: float
+    most_epochs: float
+    beta: float
+
+
+# What measured best on the starter (LOG.md). Both start from what the base says already: with the steps of supervised
+# training they unlearn more than they teach.
+_METHODS = {
+    "dpo": _WithReference(rate=1 / 30, most_epochs=3, beta=0.1),
+    "kto": _WithReference(rate=1 / 10, most_epochs=3, beta=0.1),
+}
 
 
 def recipe(settings: Train) -> Recipe:
     """The preset, adapted to the method, with the overrides of the configuration."""
-    preset, method = PRESETS[settings.preset], settings.method
-    rate = preset.learning_rate * _STEPS[method]
-    chosen = replace(preset, method=method, beta=_BETAS[method], learning_rate=rate)
-    if method == "kto" and chosen.batch_size == 1:
-        # A batch of one has no other answer to estimate the drift from.
-        chosen = replace(chosen, batch_size=2, gradient_accumulation=max(1, chosen.gradient_accumulation // 2))
+    chosen, method = PRESETS[settings.preset], settings.method
+    if method in _METHODS:
+        chosen = _adapted(chosen, method)
     overrides: dict[str, Any] = {
         name: value
         for name in ("rank", "alpha", "learning_rate", "epochs", "batch_size", "gradient_accumulation")
         if (value := getattr(settings, name)) is not None
     }
-    if method != "sft" and settings.beta is not None:
+    if method in _METHODS and settings.beta is not None:
         overrides["beta"] = settings.beta
     if settings.epochs is not None:
         overrides["row_visits"] = None  # who asks for a number of epochs gets it
     return replace(chosen, **overrides)
+
+
+def _adapted(preset: Recipe, method: str) -> Recipe:
+    change = _METHODS[method]
+    chosen = replace(
+        preset,
+        method=method,
+        beta=change.beta,
+        learning_rate=preset.learning_rate * change.rate,
+        epochs=min(preset.epochs, change.most_epochs),
+    )
+    if method == "kto" and chosen.batch_size == 1:
+        # A batch of one has no other answer to estimate the drift from.
+        chosen = replace(chosen, batch_size=2, gradient_accumulation=max(1, chosen.gradient_accumulation // 2))
+    return chosen
