@@ -1,0 +1,114 @@
+"""What the readers of foreign programs share: the shape of a row, what people said, and which rows belong to a window."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.backends.sources.interface import Row
+from pipeline.lib.problems import Problems
+from pipeline.lib.records import Message, content_id
+
+Said = dict[str, Any]
+Placed = tuple[str, Row]
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)  # what foreign shapes make of a reader
+
+_LONGEST = 10_000  # characters of a comment or an error, as in `Feedback`
+
+
+def row(
+    source: str,
+    native: str,
+    at: float,
+    messages: Sequence[Message],
+    answer: str,
+    feedback: Said | None = None,
+    **more: Any,
+) -> Row:
+    """An interaction as a dictionary; what is not known is left out.
+
+    Args:
+        source: the name of the source, `kind:where`; its kind is part of the id.
+        native: what the program itself calls the interaction.
+        at: when it was asked, in seconds since 1970.
+        messages: what was asked.
+        answer: what the model said.
+        feedback: what people said about it, as `said` makes it.
+        **more: further fields of an interaction.
+
+    Raises:
+        ValueError: nothing was asked.
+    """
+    if not messages:
+        raise ValueError("nothing was asked")
+    known = {key: value for key, value in more.items() if value is not None}
+    if known.get("error"):
+        known["error"] = known["error"][:_LONGEST]
+    success = _success(feedback or {}, known.get("error"))
+    return {
+        "id": content_id(source.partition(":")[0], native),
+        "source": source,
+        "at": at,
+        "messages": list(messages),
+        "answer": answer,
+        **({} if success is None else {"success": success}),
+        **({"feedback": feedback} if feedback else {}),
+        **known,
+    }
+
+
+def said(answer: str, **fields: Any) -> Said | None:
+    """Feedback without what was not said; a better answer that is the answer itself is none. None if nothing is left.
+
+    `at` alone says nothing.
+    """
+    feedback = {key: value for key, value in fields.items() if value not in (None, "")}
+    for key in ("edited", "preferred"):
+        if feedback.get(key) == answer:
+            del feedback[key]
+    for key in ("comment", "error"):
+        if key in feedback:
+            feedback[key] = feedback[key][:_LONGEST]
+    return feedback if feedback.keys() - {"at"} else None
+
+
+def in_window(each: Row, since: float, until: float) -> bool:
+    """Whether it was asked in the window, or something was said about it then."""
+    spoken = (each.get("feedback") or {}).get("at")
+    return since <= each["at"] < until or (spoken is not None and since <= spoken < until)
+
+
+def last_of_each(read: Callable[[Problems], Iterator[Placed]], problems: Problems) -> Iterator[Row]:
+    """The rows with each id once, the last that has it; the others are counted.
+
+    `read` is called twice, so that no more than the ids is kept in memory, and must yield the same both times.
+    """
+    last: dict[str, int] = {}
+    for number, (place, each) in enumerate(read(problems)):
+        if each["id"] in last:
+            problems.add("id seen before: the last one counts", place)
+        last[each["id"]] = number
+    for number, (_, each) in enumerate(read(Problems())):
+        if last.get(each["id"], number) == number:
+            yield each
+
+
+def why(error: Exception) -> str:
+    """A reason for `Problems`: our own words, or that the shape is foreign."""
+    return str(error) if type(error) is ValueError else "not in a shape that is known"
+
+
+def named(kind: str, paths: Sequence[Path]) -> str:
+    """`kind:file`, or `kind:folder/` for several files."""
+    where = paths[0].name if len(paths) == 1 else f"{paths[0].parent.name}/"
+    return f"{kind}:{where}"
+
+
+def _success(feedback: Said, error: str | None) -> bool | None:
+    if feedback.get("edited") or feedback.get("preferred"):
+        return False
+    if "success" in feedback:
+        return bool(feedback["success"])
+    if "thumb" in feedback:
+        return bool(feedback["thumb"] > 0)
+    return False if error else None
