@@ -106,8 +106,8 @@ def answer(value: Any) -> str:
         return text_of(value["kwargs"].get("content"))
     if isinstance(value.get("output"), list):  # the Responses API: thoughts and calls beside the message
         return "".join(text_of(item.get("content")) for item in value["output"] if item.get("type") == "message")
-    key = next((each for each in _ANSWERS if value.get(each) is not None), None)
-    return text_of(value[key]) if key else ""
+    named = next((each for each in _ANSWERS if value.get(each) is not None), None)
+    return text_of(value[named]) if named else ""
 
 
 def parsed(value: Any) -> Any:

@@ -39,7 +39,7 @@ def read(paths: Sequence[Path], problems: Problems) -> Iterator[Placed]:
                 else:
                     yield from _lines(path, file, problems)
         except OSError as error:
-            raise UnavailableError(f"cannot read {path}: {error.strerror}", "correct the path, or its rights") from error
+            raise UnavailableError(f"cannot read {path}: {error.strerror}", "correct its path or rights") from error
 
 
 def _first_line(file: IO[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What the readers of foreign programs share: the shape of a row, what people said, and which rows belong to a window."""
+"""What the readers of foreign programs share: the shape of a row, what people said, which rows a window has."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.backends.sources import exports, moments, interactions
+from pipeline.backends.sources import exports, interactions, moments
 from pipeline.backends.sources.conversation import answer, messages, words
 from pipeline.backends.sources.interface import Row
 from pipeline.lib.problems import Problems

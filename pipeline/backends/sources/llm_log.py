@@ -1,7 +1,7 @@
 """The log of the `llm` command line tool: `logs.db`, in both generations of its schema.
 
-Up to 0.31 an answer is a row of `responses`; from 0.32 on a `turn` between two nodes of a tree of `messages`. An upgraded
-database holds both: old rows stay where they were.
+Up to 0.31 an answer is a row of `responses`; from 0.32 on a `turn` between two nodes of a tree of `messages`. An
+upgraded database holds both: old rows stay where they were.
 
 Of two turns of one thread that answer the same message, the one on the way to the thread's tip was kept; the other gets
 it as `feedback.preferred`. Where neither or both lie on that way nothing is said. A turn that only calls a tool is no
@@ -14,14 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.backends.sources import llm_responses, moments, interactions, sqlite
+from pipeline.backends.sources import interactions, llm_responses, moments, sqlite
 from pipeline.backends.sources.interface import Row
 from pipeline.backends.sources.llm_messages import Tree
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.problems import Problems
 
-_WANTED = ("id", "thread_id", "parent_message_hash", "tip_message_hash", "model", "resolved_model")
-_WANTED += ("output_tokens", "duration_ms", "datetime_utc")
+_WANTED = (
+    "id",
+    "thread_id",
+    "parent_message_hash",
+    "tip_message_hash",
+    "model",
+    "resolved_model",
+    "output_tokens",
+    "duration_ms",
+    "datetime_utc",
+)
 _NEEDED = {"id", "thread_id", "parent_message_hash", "tip_message_hash", "datetime_utc"}
 
 
@@ -60,8 +69,7 @@ class LlmLog:
             if turns:
                 yield from self._turns(database, since, until, problems)
             if responses:
-                for each in llm_responses.read(database, self.path, self.name, since, until, problems, known=new):
-                    yield each
+                yield from llm_responses.read(database, self.path, self.name, since, until, problems, known=new)
 
     def _turns(self, database: sqlite3.Connection, since: float, until: float, problems: Problems) -> Iterator[Row]:
         tree = Tree(database, self.path)

@@ -6,14 +6,24 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.backends.sources import moments, interactions, sqlite
+from pipeline.backends.sources import interactions, moments, sqlite
 from pipeline.backends.sources.interface import Row
 from pipeline.lib.problems import Problems
 from pipeline.lib.records import Message
 
 _NEEDED = {"id", "prompt", "response", "datetime_utc"}
-_WANTED = ("id", "model", "resolved_model", "prompt", "system", "response", "conversation_id", "duration_ms")
-_WANTED += ("datetime_utc", "output_tokens")
+_WANTED = (
+    "id",
+    "model",
+    "resolved_model",
+    "prompt",
+    "system",
+    "response",
+    "conversation_id",
+    "duration_ms",
+    "datetime_utc",
+    "output_tokens",
+)
 
 
 def read(

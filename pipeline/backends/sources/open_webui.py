@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 
 import orjson
 
-from pipeline.backends.sources import exports, moments, interactions, sqlite
+from pipeline.backends.sources import exports, interactions, moments, sqlite
 from pipeline.backends.sources.interface import Row
 from pipeline.backends.sources.open_webui_answers import Chat, answers
 from pipeline.lib.problems import Problems
 
+_MIRRORED = ("id", "chat_id", "role", "parent_id", "content", "model_id", "error", "usage", "created_at", "updated_at")
 _DAY = 86_400.0  # message times are the browser's clock, those of the chat the server's
 
 
@@ -63,9 +64,7 @@ class _Reader:
         self._chats = sqlite.selected("chat", present, ("id", "user_id", "chat", "updated_at"))
         self._feedback = self._query("feedback", "id", "data", "meta", "created_at", "updated_at")
         self._pictures = self._query("feedback", "snapshot", "created_at")
-        self._mirror = self._query(
-            "chat_message", "id", "chat_id", "role", "parent_id", "content", "model_id", "error", "usage", "created_at", "updated_at"
-        )
+        self._mirror = self._query("chat_message", *_MIRRORED)
         self._rated = self._ratings()
 
     def touched(self, since: float) -> list[str]:

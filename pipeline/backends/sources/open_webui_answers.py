@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline.backends.sources import moments, interactions
+from pipeline.backends.sources import interactions, moments
 from pipeline.backends.sources.conversation import text_of, words
 from pipeline.backends.sources.interface import Row
 from pipeline.lib.problems import Problems

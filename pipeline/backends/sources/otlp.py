@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.backends.sources import exports, moments, persons, interactions
+from pipeline.backends.sources import exports, interactions, moments, persons
 from pipeline.backends.sources.interface import Row
 from pipeline.backends.sources.otlp_calls import EVALUATION, Call, Event, events, is_call
 from pipeline.lib.problems import Problems
@@ -119,7 +119,7 @@ def _feedback(answer: str, evaluations: list[Event]) -> interactions.Said | None
     failed: list[str] = []
     for each in sorted(evaluations, key=lambda event: event.at):
         name = str(each.values.get("gen_ai.evaluation.name") or "evaluation")
-        label, score = each.values.get("gen_ai.evaluation.score.label"), each.values.get("gen_ai.evaluation.score.value")
+        label, score = (each.values.get(f"gen_ai.evaluation.score.{part}") for part in ("label", "value"))
         clicked = persons.thumb(name, score if label is None else label)
         outcome = _outcome(label, score)
         if clicked is not None:
