@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from pipeline.lib.errors import BadRecordError, BusyError, NightschoolError, UnavailableError
 
+PATIENCE = 5.0  # seconds to wait for a lock
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _CLOSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_IOERR)
 _MAGIC = b"SQLite format 3\0"
@@ -27,20 +28,16 @@ _WAL = 2  # the read version in byte 19 of the header
 
 
 @contextmanager
-def opened(path: Path, seconds: float = 5.0) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection for the block; its rows are `sqlite3.Row`. Text that is not UTF-8 comes as bytes.
-
-    Args:
-        path: the database file.
-        seconds: how long to wait for a lock.
 
     Raises:
         BadRecordError: not a database, damaged, or without a table or column that the block asked for.
-        BusyError: locked for longer than `seconds`, or changed in a way that makes what was read worthless.
+        BusyError: locked for longer than a few seconds, or changed in a way that makes what was read worthless.
         UnavailableError: it is not there, or may not be read.
     """
     try:
-        with _way_in(path) as uri, closing(sqlite3.connect(uri, uri=True, timeout=seconds)) as connection:
+        with _way_in(path) as uri, closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection:
             connection.row_factory = sqlite3.Row
             connection.text_factory = _text
             connection.execute("BEGIN")  # one view of the whole database, however long the reading takes
