@@ -6,8 +6,8 @@ records do. What becomes of an answer to a question of the form:
     rating   the upper third of the scale is a thumb up, the lower third down; the scale ends at 5, or at 10 when some
              rating of the file is above 5
     label    good, yes, correct … is up; bad, no, incorrect … is down; other labels say nothing
-    text     of a question named like a comment (comment, reason, note, why …) a comment, of one named like a rewrite
-             (correct, edit, rewrite, improve, better, response, answer …) what a person wrote instead
+    text     of a question named like a comment (comment, reason, note, why …) a comment; of one named like a rewrite
+             (corrected, edited, rewritten, improved, better …, or just answer or response) what a person wrote instead
 
 Of several people's thumbs the majority counts, of their rewrites the last. An export has no times: a record counts as
 asked when its metadata say (`at`, `timestamp`, `created_at` …), else when the file was written, which is also when
@@ -30,7 +30,10 @@ _ASKED = ("instruction", "prompt", "question", "input", "query", "user")
 _ANSWERED = ("response", "answer", "completion", "output", "generation", "assistant")
 _TIMES = ("at", "timestamp", "created_at", "inserted_at", "date", "time")
 _COMMENT = re.compile(r"comment|reason|note|why|explain|explanation|feedback")
-_REWRITE = re.compile(r"correct|edit|rewrit|improve|better|fixed|revis|response|answer|completion|ideal|text")
+_REWRITE = re.compile(
+    r"corrected|correction|edit(ed)?($|[ _-])|rewrit|improved|better|fixed|revised|ideal"
+    r"|^(response|answer|completion|output|text)$"
+)
 
 
 class Argilla:
@@ -117,14 +120,14 @@ def _opinions(responses: list[tuple[str, Any]], tops: dict[str, float]) -> dict[
     edited = None
     for question, value in responses:
         name = question.lower()
+        text = value.strip() if isinstance(value, str) else ""
         said = persons.opinion(value, None if isinstance(value, bool) else tops.get(question, 5))
-        if said is not None:
-            thumbs += said
-        elif isinstance(value, str) and value.strip():
-            if _COMMENT.search(name):
-                comments.append(value)
-            elif _REWRITE.search(name):
-                edited = value
+        if text and _COMMENT.search(name):
+            comments.append(text)
+        elif text and _REWRITE.search(name):
+            edited = text
+        else:
+            thumbs += said or 0
     opinions = {
         "thumb": (thumbs > 0) - (thumbs < 0) or None,
         "comment": "; ".join(dict.fromkeys(comments)),

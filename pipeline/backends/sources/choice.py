@@ -53,9 +53,9 @@ def open_source(specification: str, home: Path) -> Source:
     """
     kind, colon, written = specification.partition(":")
     source = _class(kind)
-    paths = _paths(home / Path(written).expanduser(), kind) if written else _detected(kind, source)
     if colon and not written:
         raise ConfigurationError(f"source {specification!r}: no path behind the colon", f"for example {kind}:some/file")
+    paths = _paths(home / Path(written).expanduser(), kind) if written else _detected(kind, source)
     if kind in _SEVERAL:
         return source(*paths)
     if len(paths) == 1:

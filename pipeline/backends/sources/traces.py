@@ -49,8 +49,8 @@ class Scores:
         found = list(self.by_answer.get(identity, {}).values())
         if trace and self.last.get(trace, (0.0, identity))[1] == identity:
             found += list(self.by_trace.get(trace, {}).values())
-            root = self.roots.get(trace, trace)
-            found += list(self.by_answer.get(root, {}).values()) if root != identity else []
+            for begin in {trace, self.roots.get(trace, trace)} - {identity}:
+                found += list(self.by_answer.get(begin, {}).values())
         found.sort(key=lambda score: score.at or 0.0)
         feedback: dict[str, Any] = {}
         for score in found:
