@@ -132,11 +132,14 @@ def _document(path: Path, raw: bytes, problems: Problems) -> Iterator[Placed]:
 def _segments(text: str) -> Iterator[tuple[int, str]]:
     """The rows of a document as text, each with its line. Behind a damaged one the next that begins a line is found."""
     decoder = JSONDecoder()
-    position = _first_row(text)
+    position, enveloped = _first_row(text)
     begin = text.rfind("\n", 0, position) + 1
     next_row = "\n" + (text[begin:position] if text[begin:position].isspace() else "") + text[position : position + 1]
     line, counted = 1, 0
-    while position < len(text) and text[position] != "]":
+    while position < len(text):
+        if text[position] in "[]":  # another list behind this one, unless there is an envelope around it
+            position = len(text) if enveloped else _after_space(text, position + 1)
+            continue
         line += text.count("\n", counted, position)
         counted = position
         try:
@@ -148,11 +151,11 @@ def _segments(text: str) -> Iterator[tuple[int, str]]:
         position = _after_space(text, end)
 
 
-def _first_row(text: str) -> int:
-    """Where the first row begins: in a list, or the list in an envelope, behind its bracket."""
+def _first_row(text: str) -> tuple[int, bool]:
+    """Where the first row begins: in a list, or the list in an envelope, behind its bracket; whether that has one."""
     head = _DOCUMENT.match(text[:200].encode("utf-8", "surrogateescape"))
     bracket = head and head[0].endswith(b"[")
-    return _after_space(text, text.index("[") + 1 if bracket else 0)
+    return _after_space(text, text.index("[") + 1 if bracket else 0), bool(bracket) and text[0] == "{"
 
 
 def _after_space(text: str, position: int) -> int:

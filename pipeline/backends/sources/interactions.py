@@ -1,5 +1,6 @@
 """What the readers of foreign programs share: the shape of a row, what people said, which rows a window has."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ Placed = tuple[str, Row]
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)  # what foreign shapes make of a reader
 
 _LONGEST = 10_000  # characters of a comment or an error, as in `Feedback`
+_LONGEST_ANSWER = 100_000  # … and of an answer there
+_TEXTS = ("user", "session", "model", "edited", "preferred")
+_NUMBERS = ("tokens", "latency_ms", "first_token_ms", "confidence")
 
 
 def row(
@@ -41,9 +45,8 @@ def row(
     """
     if not messages:
         raise ValueError("nothing was asked")
-    known = {key: value for key, value in more.items() if value is not None}
-    if known.get("error"):
-        known["error"] = known["error"][:_LONGEST]
+    known = {key: _fitting(key, value) for key, value in more.items() if value is not None}
+    known = {key: value for key, value in known.items() if value is not None}
     success = _success(feedback or {}, known.get("error"))
     return {
         "id": content_id(source.partition(":")[0], native),
@@ -62,13 +65,10 @@ def said(answer: str, **fields: Any) -> Said | None:
 
     `at` alone says nothing.
     """
-    feedback = {key: value for key, value in fields.items() if value not in (None, "")}
+    feedback = {key: _fitting(key, value) for key, value in fields.items() if value not in (None, "")}
     for key in ("edited", "preferred"):
-        if feedback.get(key) == answer:
+        if key in feedback and (feedback[key] == answer or len(feedback[key]) > _LONGEST_ANSWER):
             del feedback[key]
-    for key in ("comment", "error"):
-        if key in feedback:
-            feedback[key] = feedback[key][:_LONGEST]
     return feedback if feedback.keys() - {"at"} else None
 
 
@@ -102,6 +102,18 @@ def named(kind: str, paths: Sequence[Path]) -> str:
     """`kind:file`, or `kind:folder/` for several files."""
     where = paths[0].name if len(paths) == 1 else f"{paths[0].parent.name}/"
     return f"{kind}:{where}"
+
+
+def _fitting(key: str, value: Any) -> Any:
+    """A value in the type that an interaction wants; a number that is none is not known."""
+    if key in _TEXTS:
+        return str(value)
+    if key in ("comment", "error"):
+        return str(value)[:_LONGEST]
+    if key not in _NUMBERS:
+        return value
+    number = isinstance(value, int | float) and math.isfinite(value)
+    return (int(value) if key == "tokens" else value) if number else None
 
 
 def _success(feedback: Said, error: str | None) -> bool | None:

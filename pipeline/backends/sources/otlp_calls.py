@@ -60,7 +60,8 @@ class Call:
         if event.name == CHOICE:
             self.choices.append(event.values)
         elif event.name in _MESSAGES:
-            self.asked.append((event.at, {"role": _MESSAGES[event.name], **event.values}))
+            told = (event.at, {"role": _MESSAGES[event.name], **event.values})
+            self.asked += [] if told in self.asked else [told]  # an export may be repeated
         else:
             known = {key: each for key, each in event.values.items() if each not in (None, "", [])}
             self.values = {**known, **self.values} if event.name != "span" else {**self.values, **known}
@@ -69,7 +70,7 @@ class Call:
         """Learn what was told about the same call elsewhere."""
         self.told = min(self.told, other.told)
         self.values = {**other.values, **self.values}
-        self.asked += other.asked
+        self.asked += [told for told in other.asked if told not in self.asked]
         self.choices += other.choices
 
     def question(self) -> list[dict[str, str]]:

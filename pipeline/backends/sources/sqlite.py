@@ -4,9 +4,10 @@ SQLite itself is not that careful: a read-only connection to a database in WAL m
 there are none, and writes its read mark into a `-shm` that is there. So the way in depends on what lies there:
 
     rollback journal          mode=ro, which takes a shared lock and writes nothing
+    … left in mid-write       a private copy of both, in which SQLite may take the write back
     WAL, `-shm` beside it     mode=ro with a read-only `-shm`: somebody has it open, or was killed
-    WAL, nothing beside it    immutable=1, and afterwards a look whether somebody wrote meanwhile
-    WAL, `-wal` but no `-shm` a private copy of both: somebody copied the files, or lost one
+    WAL, `-wal` but no `-shm` a private copy of both: somebody copied the files
+    WAL, no log to read       immutable=1, and afterwards a look whether somebody wrote meanwhile
 """
 
 import shutil
@@ -84,22 +85,44 @@ def _way_in(path: Path) -> Iterator[str]:
         header = file.read(20)
     if not header.startswith(_MAGIC):
         raise BadRecordError(f"{path}: not an SQLite database", "correct the path, or restore the file from a backup")
-    log, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    log, shared, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
     if len(header) < 20 or header[19] != _WAL:
-        yield _uri(path, "mode=ro")
-    elif shared.exists():
+        if _size(journal) and _needs_rollback(path):
+            with _copied(path, journal) as uri:
+                yield uri
+        else:
+            yield _uri(path, "mode=ro")
+    elif log.exists() and shared.exists():
         yield _uri(path, "mode=ro&readonly_shm=1")
     elif _size(log):
-        with tempfile.TemporaryDirectory(prefix="nightschool-") as folder:
-            for file_path in (path, log):
-                shutil.copyfile(file_path, Path(folder, file_path.name))
-            yield _uri(Path(folder, path.name), "mode=ro")
+        with _copied(path, log) as uri:
+            yield uri
     else:
         before = path.stat()
         yield _uri(path, "mode=ro&immutable=1")
         after = path.stat()
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
             raise BusyError(f"{path} was written to while it was being read", "the next night tries again")
+
+
+@contextmanager
+def _copied(path: Path, beside: Path) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="nightschool-") as folder:
+        for file in (path, beside):
+            shutil.copyfile(file, Path(folder, file.name))
+        yield _uri(Path(folder, path.name), "mode=rw")
+
+
+def _needs_rollback(path: Path) -> bool:
+    """Whether the journal beside it is that of a writer who is gone."""
+    with closing(sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=PATIENCE)) as connection:
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+                return True
+            raise
+    return False
 
 
 def _uri(path: Path, how: str) -> str:

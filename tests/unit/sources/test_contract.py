@@ -1,4 +1,5 @@
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreign import ASKED, DATABASES, DAY, EVER, FILES, RATED, SAMPLES, database_of, lines, read, write
+from foreign import ASKED, DATABASES, DAY, EVER, FILES, RATED, SAMPLES, database_of, lines, litellm_rows, read, write
 
 from pipeline.backends.sources import sqlite
 from pipeline.backends.sources.choice import KINDS
@@ -166,6 +167,23 @@ def test_behind_a_damaged_row_of_a_list_the_next_one_is_found_and_the_line_is_na
         assert problems.to_json() == [{"reason": reason, "count": 1, "places": [f"litellm.jsonl line {number - 1}"]}]
 
 
+def test_a_batch_of_more_than_16_mb_on_one_line_is_read_row_by_row_and_so_are_the_lines_behind_it(tmp_path: Path):
+    padding = {"padding": "x" * 6_000_000}
+    batches = [[{**record, **padding} for record in litellm_rows()], [{**litellm_rows()[0], "id": "another"}]]
+    rows, problems = read(LiteLlmLog(lines(tmp_path / "x.jsonl", batches)))
+    assert ([row["answer"] for row in rows], problems.count) == (["answer 0", "answer 1", "answer 2", "answer 0"], 0)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_rows_one_behind_the_other_over_many_lines_are_read_like_lines(tmp_path: Path, kind: str):
+    source = write(kind, tmp_path)
+    path = tmp_path / f"{kind}.jsonl"
+    whole, _ = read(source)
+    path.write_text("\n".join(json.dumps(json.loads(line), indent=4) for line in path.read_text().splitlines()))
+    rows, problems = read(source)
+    assert ([row["id"] for row in rows], problems.count) == ([row["id"] for row in whole], 0)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in FILES if kind != "otlp"])
 def test_of_an_id_that_is_there_twice_the_last_counts(tmp_path: Path, kind: str):
     source = write(kind, tmp_path)
@@ -291,6 +309,29 @@ def test_what_is_only_in_the_log_of_a_running_program_is_read(tmp_path: Path):
     writer.execute("UPDATE parts SET text = 'just now' WHERE message_hash = 'a0'")
     assert read(source, ASKED[0], ASKED[1])[0][0]["answer"] == "just now"
     writer.close()
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_database_that_was_left_in_mid_write_is_read_as_it_was_before(tmp_path: Path, kind: str):
+    (tmp_path / "live").mkdir()
+    (tmp_path / "left").mkdir()
+    path = database_of(write(kind, tmp_path / "live"))
+    source = write(kind, tmp_path / "left")
+    expected = read(source)[0]
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA cache_size = 1")
+    writer.execute("BEGIN")
+    table = {"llm": "parts", "open-webui": "chat", "chroma": "embedding_metadata"}[kind]
+    writer.execute(f"DELETE FROM {table}")
+    writer.execute("CREATE TABLE filler (x)")
+    writer.executemany("INSERT INTO filler VALUES (?)", [("x" * 4000,)] * 200)
+    for name in (path.name, f"{path.name}-journal"):
+        shutil.copyfile(tmp_path / "live" / name, tmp_path / "left" / name)
+    writer.rollback()
+    writer.close()
+    before = snapshot(tmp_path / "left")
+    assert read(source)[0] == expected
+    assert snapshot(tmp_path / "left") == before
 
 
 def test_a_database_that_is_written_to_meanwhile_is_busy(tmp_path: Path):
