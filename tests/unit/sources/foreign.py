@@ -202,6 +202,7 @@ LLM_TABLES = """
     CREATE TABLE messages (hash TEXT PRIMARY KEY, parent_hash TEXT, role TEXT, provider_metadata TEXT);
     CREATE TABLE parts (id INTEGER PRIMARY KEY, message_hash TEXT, position INTEGER, type TEXT, tool_name TEXT,
         text TEXT, payload TEXT);
+    CREATE UNIQUE INDEX idx_parts ON parts (message_hash, position);
 """
 
 
@@ -257,10 +258,10 @@ def chat_history(current: str, **messages: Record) -> Record:
 class WebUi:
     """A database of Open WebUI in the making, with no more than its essential columns."""
 
-    def __init__(self, path: Path, chat: str = "id, user_id, chat, created_at, updated_at") -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.database = sqlite3.connect(path)
-        self.database.execute(f"CREATE TABLE chat ({chat})")
+        self.database.execute("CREATE TABLE chat (id PRIMARY KEY, user_id, chat, created_at, updated_at)")
         self.database.execute("CREATE TABLE feedback (id, data, meta, snapshot, created_at, updated_at)")
 
     def chat(self, name: str, history: Record | str, updated: float) -> None:
