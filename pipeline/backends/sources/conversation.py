@@ -8,7 +8,9 @@ from pipeline.lib.records import Message
 
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "developer": "system", "function": "tool"}
 _ANSWERS = ("output", "answer", "response", "completion", "text", "content")
-_UNSPOKEN = ("reasoning", "thinking", "redacted_thinking")
+_SPOKEN = ("text", "content", "value", "response", "result", "output")
+_UNSPOKEN = ("reasoning", "thinking", "redacted_thinking", "tool_call", "tool_use", "server_tool_call")
+_UNSPOKEN += ("blob", "uri", "file", "image", "image_url", "input_image", "audio", "input_audio", "video")
 
 
 def text_of(content: Any) -> str:
@@ -26,7 +28,7 @@ def text_of(content: Any) -> str:
     if isinstance(content, dict):
         if content.get("type") in _UNSPOKEN:
             return ""
-        key = next((each for each in ("text", "content", "value", "response") if each in content), None)
+        key = next((each for each in _SPOKEN if each in content), None)
         return text_of(content[key]) if key else ""
     raise ValueError(f"no text: {type(content).__name__}")
 

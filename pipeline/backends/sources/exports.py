@@ -4,9 +4,9 @@ A torn last line, zeros that a power cut left, bytes that are no UTF-8, a line t
 each is added to the problems with its line, and the rest goes on.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
-from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,8 +77,8 @@ def _lines(path: Path, file: IO[bytes], problems: Problems) -> Iterator[Placed]:
 def _records(raw: bytes, place: str, problems: Problems, torn: bool = False) -> Iterator[Placed]:
     """The records in one JSON text."""
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        value = _parsed(raw)
+    except (ValueError, RecursionError):
         problems.add(_reason(raw, torn), place)
         return
     for record in _unwrapped(value):
@@ -86,6 +86,15 @@ def _records(raw: bytes, place: str, problems: Problems, torn: bool = False) -> 
             yield place, record
         else:
             problems.add("not a JSON object", place)
+
+
+def _parsed(raw: bytes) -> Any:
+    """A JSON text. What Python and JavaScript write besides is mended: NaN is none, half a character is "?"."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        value = json.loads(raw, parse_constant=lambda _: None)
+        return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _reason(raw: bytes, torn: bool) -> str:
@@ -131,7 +140,7 @@ def _document(path: Path, raw: bytes, problems: Problems) -> Iterator[Placed]:
 
 def _segments(text: str) -> Iterator[tuple[int, str]]:
     """The rows of a document as text, each with its line. Behind a damaged one the next that begins a line is found."""
-    decoder = JSONDecoder()
+    decoder = json.JSONDecoder()
     position, enveloped = _first_row(text)
     begin = text.rfind("\n", 0, position) + 1
     next_row = "\n" + (text[begin:position] if text[begin:position].isspace() else "") + text[position : position + 1]
@@ -144,7 +153,7 @@ def _segments(text: str) -> Iterator[tuple[int, str]]:
         counted = position
         try:
             end = decoder.raw_decode(text, position)[1]
-        except (JSONDecodeError, RecursionError):
+        except (json.JSONDecodeError, RecursionError):
             following = text.find(next_row, position + 1)
             end = following if following >= 0 else len(text)
         yield line, text[position:end]

@@ -2,7 +2,8 @@
 
 The history in `chat.chat` counts; the mirror table `chat_message` gives what the history lacks (when a message was
 changed), and stands in for a history that is empty. Chats that people deleted are gone, even where a rating has kept
-a picture of them. What becomes of one answer is told in `open_webui_answers`.
+a picture of them. Copies of a chat that were made to share it are left out, and of a clone what it has in common with
+the chat it was made of. What becomes of one answer is told in `open_webui_answers`.
 """
 
 import sqlite3
@@ -19,6 +20,7 @@ from pipeline.backends.sources.open_webui_answers import Chat, answers
 from pipeline.lib.problems import Problems
 
 _MIRRORED = ("id", "chat_id", "role", "parent_id", "content", "model_id", "error", "usage", "created_at", "updated_at")
+_SHARED = "shared-"  # the owner of a copy that was made to share a chat, in versions without `shared_chat`
 _DAY = 86_400.0  # message times are the browser's clock, those of the chat the server's
 
 
@@ -60,7 +62,7 @@ class _Reader:
     def __init__(self, database: sqlite3.Connection, path: Path) -> None:
         present = sqlite.require(database, path, "chat", {"id", "chat"}, "Open WebUI")
         self._database = database
-        self._times = sqlite.selected("chat", present, ("id", "updated_at"))
+        self._times = sqlite.selected("chat", present, ("id", "user_id", "updated_at"))
         self._chats = sqlite.selected("chat", present, ("id", "user_id", "chat", "updated_at"))
         self._feedback = self._query("feedback", "id", "data", "meta", "created_at", "updated_at")
         self._pictures = self._query("feedback", "snapshot", "created_at")
@@ -71,6 +73,8 @@ class _Reader:
         """The chats that may have changed since then; those whose time cannot be read may, too."""
         found = []
         for row in self._database.execute(self._times):
+            if str(row["user_id"]).startswith(_SHARED):
+                continue
             changed = moments.optional(row["updated_at"])
             said = [moments.optional(each["updated_at"]) for each in self._rated.get(str(row["id"]), [])]
             last = moments.latest(changed, *said)
@@ -101,7 +105,13 @@ class _Reader:
             moments.optional(row["updated_at"]),
             self._rated.get(identity, []),
             self._snapshots(identity),
+            self._inherited(history.get("originalChatId")),
         )
+
+    def _inherited(self, original: Any) -> set[str]:
+        """The messages of the chat that this one was cloned from; they keep their ids."""
+        row = self._database.execute(f"{self._chats} WHERE id = ?", (original,)).fetchone() if original else None
+        return set(_messages(_object(row["chat"], "the chat"))[0]) if row else set()
 
     def _query(self, table: str, *wanted: str) -> str | None:
         present = sqlite.columns(self._database, table)

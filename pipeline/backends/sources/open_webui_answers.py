@@ -40,6 +40,7 @@ class Chat:
     updated: float | None
     ratings: list[dict[str, Any]]  # the last word last
     snapshots: list[dict[str, Reply]]  # earlier states of `messages`, the earliest first
+    inherited: set[str]  # messages of the chat that this one was cloned from
 
     @cached_property
     def replies(self) -> dict[str | None, dict[str, Reply]]:
@@ -71,7 +72,9 @@ def answers(source: str, chat: Chat, problems: Problems) -> list[Row]:
     """
     found = []
     for identity, reply in chat.messages.items():
-        if reply.get("role") != "assistant" or reply.get("done") is False or _is_copy(chat, identity):
+        if reply.get("role") != "assistant" or reply.get("done") is False:
+            continue
+        if identity in chat.inherited or _is_copy(chat, identity):
             continue
         try:
             each = _row(source, chat, identity)
@@ -108,7 +111,7 @@ def _row(source: str, chat: Chat, identity: str) -> Row:
         feedback,
         user=chat.user,
         session=chat.id,
-        model=reply.get("model"),
+        model=reply.get("selectedModelId") or reply.get("model"),
         tokens=next((usage[key] for key in ("output_tokens", "completion_tokens", "eval_count") if key in usage), None),
         latency_ms=duration / 1e6 if duration else None,
         error=error,

@@ -195,6 +195,12 @@ def write_file(kind: str, folder: Path) -> Source:
     return source(path)
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA synchronous = off")  # no test pulls the plug
+    return database
+
+
 LLM_TABLES = """
     CREATE TABLE threads (id TEXT PRIMARY KEY, name TEXT, tip_message_hash TEXT, forked_from TEXT, datetime_utc TEXT);
     CREATE TABLE turns (id TEXT PRIMARY KEY, thread_id TEXT, parent_message_hash TEXT, tip_message_hash TEXT,
@@ -211,7 +217,7 @@ class LlmDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.database = sqlite3.connect(path)
+        self.database = connect(path)
         self.database.executescript(LLM_TABLES)
 
     def message(self, name: str, parent: str | None, role: str, text: str | None, **part: Any) -> str:
@@ -260,7 +266,7 @@ class WebUi:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.database = sqlite3.connect(path)
+        self.database = connect(path)
         self.database.execute("CREATE TABLE chat (id PRIMARY KEY, user_id, chat, created_at, updated_at)")
         self.database.execute("CREATE TABLE feedback (id, data, meta, snapshot, created_at, updated_at)")
 
@@ -303,7 +309,7 @@ CHROMA_TABLES = """
 
 
 def write_chroma(folder: Path) -> Source:
-    with sqlite3.connect(folder / "chroma.sqlite3") as database:
+    with connect(folder / "chroma.sqlite3") as database:
         database.executescript(CHROMA_TABLES)
         for number, at in enumerate(ASKED):
             known = {"query": f"question {number}", "response": f"answer {number}", "timestamp": at}

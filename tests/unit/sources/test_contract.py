@@ -127,6 +127,18 @@ def test_zeros_at_the_end_and_blank_lines_are_nobodys_problem(tmp_path: Path, ki
     assert ([row["id"] for row in rows], problems.count) == ([row["id"] for row in whole], 0)
 
 
+@pytest.mark.parametrize("kind", FILES)
+def test_what_python_and_javascript_write_that_is_no_json_is_mended(tmp_path: Path, kind: str):
+    source = write(kind, tmp_path)
+    path = tmp_path / f"{kind}.jsonl"
+    whole, _ = read(source)
+    text = path.read_text().replace("answer 2", "answer \\ud83d")
+    path.write_text("".join(line.replace("{", '{"score_stats": NaN, ', 1) + "\n" for line in text.splitlines()))
+    rows, problems = read(source)
+    assert problems.count == 0
+    assert [row["answer"] for row in rows] == [row["answer"].replace("answer 2", "answer ?") for row in whole]
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("envelope", [None, "data"])
 @pytest.mark.parametrize("kind", FILES)

@@ -177,6 +177,20 @@ def test_the_system_prompt_of_the_chat_comes_first(tmp_path: Path):
     assert read(database.done())[0][0]["messages"][0] == {"role": "system", "content": "be brief"}
 
 
+def test_a_shared_copy_is_left_out_and_a_clone_gives_only_what_is_new_in_it(tmp_path: Path):
+    database = WebUi(tmp_path / "webui.db")
+    history = chat_history("a", q=QUESTION, a=reply("q", AT, "Paris"))
+    again = {"role": "user", "parentId": "a", "content": "sure?", "timestamp": int(AT + 5)}
+    longer = chat_history("b", q=QUESTION, a=reply("q", AT, "Paris"), r=again, b=reply("r", AT + 6, "yes"))
+    database.chat("c", history, AT)
+    database.chat("clone", {**longer, "originalChatId": "c"}, AT)
+    database.chat("clone of a deleted chat", {**history, "originalChatId": "gone"}, AT)
+    database.chat("shared", history, AT)
+    database.database.execute("UPDATE chat SET user_id = 'shared-c' WHERE id = 'shared'")
+    found = [(row["session"], row["answer"]) for row in read(database.done())[0]]
+    assert found == [("c", "Paris"), ("clone", "yes"), ("clone of a deleted chat", "Paris")]
+
+
 def test_an_old_version_with_a_plain_list_of_messages_is_read(tmp_path: Path):
     database = WebUi(tmp_path / "webui.db")
     database.database.execute("DROP TABLE feedback")

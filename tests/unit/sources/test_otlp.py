@@ -190,6 +190,35 @@ def test_a_call_whose_messages_were_not_captured_is_counted(tmp_path: Path):
     assert [each["reason"] for each in problems.to_json()] == ["a call whose messages were not captured"]
 
 
+def test_of_thoughts_pictures_and_tools_only_what_tools_gave_back_is_text(tmp_path: Path):
+    parts = [
+        {"type": "text", "content": "what is this?"},
+        {"type": "blob", "mime_type": "image/png", "content": "aGVsbG8="},
+        {"type": "uri", "uri": "file:///picture"},
+    ]
+    given = [
+        {"role": "user", "parts": parts},
+        {"role": "assistant", "parts": [{"type": "tool_call", "name": "look", "arguments": {"x": 1}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "response": "a cat"}]},
+    ]
+    said = [{"type": "reasoning", "content": "hm"}, {"type": "text", "content": "a cat"}]
+    span = otlp_span(
+        0,
+        AT,
+        gen_ai__input__messages=json.dumps(given),
+        gen_ai__output__messages=json.dumps([{"role": "assistant", "parts": said}]),
+        gen_ai__system_instructions=json.dumps([{"type": "text", "content": "be brief"}]),
+    )
+    ((row,), _) = read(otlp(tmp_path, span))
+    assert [each["content"] for each in row["messages"]] == [
+        "be brief",
+        "what is this?",
+        '[{"name":"look","arguments":{"x":1}}]',
+        "a cat",
+    ]
+    assert row["answer"] == "a cat"
+
+
 def test_files_that_were_rotated_are_one_source(tmp_path: Path):
     first = lines(tmp_path / "a.jsonl", [otlp_span(0, AT)])
     second = lines(tmp_path / "b.jsonl", [evaluation(number=0, gen_ai__evaluation__score__value=0.0)])
