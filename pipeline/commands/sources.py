@@ -15,6 +15,7 @@ Since = Annotated[str | None, typer.Option(help="Only what was asked or rated si
 Until = Annotated[str | None, typer.Option(help="… and before then.")]
 Place = Annotated[str, typer.Argument(help="kind, or kind:path with a path relative to the home, such as llm.")]
 
+_WIDE = 140  # columns of a terminal that hold the table
 _COLUMNS = ("rows", "failures", "up", "down", "edited", "preferred", "errors", "users", "first", "last", "problems")
 
 
@@ -50,32 +51,39 @@ def sources_remove(place: Place, as_json: Json = False) -> None:
 
 
 def show_sources(result: dict[str, Any]) -> None:
-    """A table on a terminal, else a line a source; then what could not be read."""
+    """A table on a terminal that is wide enough, else a line a source; then what could not be read."""
     found = result["sources"]
     if not found:
         typer.echo("no sources configured, none found on this machine")
         typer.echo("name one: nightschool sources add kind:path (see docs/sources.md)")
         return
+    readable = [each for each in found if "error" not in each]
+    _show_counts(readable)
+    for each in found:
+        if "error" in each:
+            typer.echo(f"{each['source']}  error: {each['error']}")
+    for each in readable:
+        for problem in each["problems"]:
+            places = ", ".join(problem["places"]) + (", …" if problem["count"] > len(problem["places"]) else "")
+            typer.echo(f"{each['source']}: {problem['count']} × {problem['reason']} ({places})")
+    for each in readable:
+        if not each["configured"]:
+            typer.echo(f"not read at night: {each['source']}  (nightschool sources add {each['source']})")
+
+
+def _show_counts(readable: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    if console.is_terminal:
+    if not console.is_terminal or console.width < _WIDE:
+        for each in readable:
+            typer.echo(f"{each['source']}  {_plain(_cells(each))}")
+    elif readable:
         table = Table("source", *_COLUMNS)
-        for each in found:
-            table.add_row(each["source"], *(_cells(each).values() if "error" not in each else [f"✗ {each['error']}"]))
+        for each in readable:
+            table.add_row(each["source"], *_cells(each).values())
         console.print(table)
-    else:
-        for each in found:
-            said = f"error: {each['error']}" if "error" in each else _plain(_cells(each))
-            typer.echo(f"{each['source']}  {said}")
-    for each in found:
-        for problem in each.get("problems", []):
-            places = ", ".join(problem["places"]) + (", …" if problem["count"] > len(problem["places"]) else "")
-            typer.echo(f"{each['source']}: {problem['count']} × {problem['reason']} ({places})")
-    for each in found:
-        if not each["configured"] and "error" not in each:
-            typer.echo(f"not read at night: {each['source']}  (nightschool sources add {each['source']})")
 
 
 def _show_added(result: dict[str, Any]) -> None:

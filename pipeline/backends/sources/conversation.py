@@ -9,8 +9,8 @@ from pipeline.lib.records import Message
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "developer": "system", "function": "tool"}
 _ANSWERS = ("output", "answer", "response", "completion", "text", "content")
 _SPOKEN = ("text", "content", "value", "response", "result", "output")
-_UNSPOKEN = ("reasoning", "thinking", "redacted_thinking", "tool_call", "tool_use", "server_tool_call")
-_UNSPOKEN += ("blob", "uri", "file", "image", "image_url", "input_image", "audio", "input_audio", "video")
+_UNSPOKEN = {"reasoning", "thinking", "redacted_thinking", "tool_call", "tool_use", "server_tool_call"}
+_UNSPOKEN |= {"blob", "uri", "file", "image", "image_url", "input_image", "audio", "input_audio", "video"}
 
 
 def text_of(content: Any) -> str:
