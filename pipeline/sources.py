@@ -41,7 +41,7 @@ def sources(
     window = (-math.inf if since is None else since, math.inf if until is None else until)
     configured = [(each, True) for each in settings.harvest.sources]
     known = {_place(each, settings.home) for each in settings.harvest.sources}
-    here = {"NIGHTSCHOOL_HOME": str(settings.home), **(os.environ if environ is None else environ)}
+    here = {**(os.environ if environ is None else environ), "NIGHTSCHOOL_HOME": str(settings.home)}
     detected = [
         (f"{kind}:{path}", False)
         for kind, path in detect(here, user_home or Path.home())

@@ -55,7 +55,7 @@ def open_source(specification: str, home: Path) -> Source:
     source = _class(kind)
     if colon and not written:
         raise ConfigurationError(f"source {specification!r}: no path behind the colon", f"for example {kind}:some/file")
-    paths = _paths(home / Path(written).expanduser(), kind) if written else _detected(kind, source)
+    paths = _paths(home / Path(written).expanduser(), kind) if written else _detected(kind, source, home)
     if kind in _SEVERAL:
         return source(*paths)
     if len(paths) == 1:
@@ -72,7 +72,7 @@ def detect(environ: Mapping[str, str], user_home: Path) -> list[tuple[str, Path]
     for kind in KINDS:
         for place in _standard_places(_class(kind), environ, user_home):
             if _exists(place):
-                found.setdefault(place.resolve(), (kind, place))
+                found.setdefault(place.resolve(), (kind, place.absolute()))
     return list(found.values())
 
 
@@ -98,8 +98,8 @@ def _paths(path: Path, kind: str) -> list[Path]:
     return found
 
 
-def _detected(kind: str, source: Callable[..., Source]) -> list[Path]:
-    places = _standard_places(source, os.environ, Path.home())
+def _detected(kind: str, source: Callable[..., Source], home: Path) -> list[Path]:
+    places = _standard_places(source, {**os.environ, "NIGHTSCHOOL_HOME": str(home)}, Path.home())
     found = next((place for place in places if _exists(place)), None)
     if found is None:
         looked = f"looked at {', '.join(map(str, places))}" if places else "it has no standard place"

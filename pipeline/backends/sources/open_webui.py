@@ -36,7 +36,8 @@ class OpenWebUi:
     @staticmethod
     def standard_places(environ: Mapping[str, str], user_home: Path) -> list[Path]:
         """`DATA_DIR`, the folders that people mount, and the one inside the installed package."""
-        folders = [user_home / ".open-webui", user_home / "open-webui" / "data", Path("data")]
+        home = Path(environ.get("NIGHTSCHOOL_HOME") or ".")
+        folders = [user_home / ".open-webui", user_home / "open-webui" / "data", home / "data"]
         package = find_spec("open_webui")
         if package and package.origin:
             folders.append(Path(package.origin).parent / "data")
@@ -46,7 +47,7 @@ class OpenWebUi:
     def rows(self, since: float, until: float, problems: Problems) -> Iterator[Row]:
         """Every answer that was given, rated, edited or replaced in the window."""
         with sqlite.opened(self.path) as database:
-            reader = _Reader(database, self.path)
+            reader = _Reader(database, self.path, problems)
             for identity in reader.touched(since):
                 try:
                     found = answers(self.name, reader.chat(identity), problems)
@@ -59,9 +60,11 @@ class OpenWebUi:
 class _Reader:
     """The rows of the database that belong to one chat, put together."""
 
-    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, database: sqlite3.Connection, path: Path, problems: Problems) -> None:
         present = sqlite.require(database, path, "chat", {"id", "chat"}, "Open WebUI")
         self._database = database
+        self._problems = problems
+        self._path = path
         self._times = sqlite.selected("chat", present, ("id", "user_id", "updated_at"))
         self._chats = sqlite.selected("chat", present, ("id", "user_id", "chat", "updated_at"))
         self._feedback = self._query("feedback", "id", "data", "meta", "created_at", "updated_at")
@@ -123,7 +126,8 @@ class _Reader:
         for row in self._database.execute(self._feedback) if self._feedback else ():
             try:
                 meta, data = _object(row["meta"], "a rating"), _object(row["data"], "a rating")
-            except ValueError:
+            except ValueError as error:
+                self._problems.add(interactions.why(error), f"{self._path.name} feedback {row['id']}")
                 continue
             at = row["updated_at"] or row["created_at"]
             found.setdefault(str(meta.get("chat_id")), []).append(
@@ -141,8 +145,8 @@ class _Reader:
             try:
                 chat = _object(row["snapshot"], "a snapshot").get("chat") or {}
                 found.append((moments.optional(row["created_at"]) or 0.0, _messages(chat.get("chat") or {})[0]))
-            except (ValueError, AttributeError):
-                continue
+            except interactions.UNREADABLE as error:
+                self._problems.add(interactions.why(error), f"{self._path.name} feedback {said['id']}")
         return [messages for _, messages in sorted(found, key=lambda pair: pair[0])]
 
     def _mirrored(self, identity: str) -> dict[str, sqlite3.Row]:

@@ -53,10 +53,13 @@ class Scores:
                 found += list(self.by_answer.get(begin, {}).values())
         found.sort(key=lambda score: score.at or 0.0)
         feedback: dict[str, Any] = {}
+        comments: dict[str, None] = {}
         for score in found:
             thumb = persons.thumb(score.name, score.value)
             corrected = answer(parsed(score.correction)) if score.correction else None
+            if not (thumb or corrected or score.comment):
+                continue
             feedback |= {key: each for key, each in (("thumb", thumb), ("edited", corrected)) if each}
-        comments = dict.fromkeys(score.comment for score in found if score.comment)
-        at = moments.latest(*(score.at for score in found))
-        return interactions.said(said, **feedback, comment="; ".join(map(str, comments)), at=at)
+            feedback["at"] = moments.latest(feedback.get("at"), score.at)
+            comments |= {str(score.comment): None} if score.comment else {}
+        return interactions.said(said, **feedback, comment="; ".join(comments))

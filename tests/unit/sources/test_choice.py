@@ -79,7 +79,7 @@ def test_what_lies_in_its_standard_place_is_found_once(tmp_path: Path, monkeypat
     write_chroma(tmp_path / "chroma")
     environ = {"DATA_DIR": str(web.parent), "NIGHTSCHOOL_HOME": str(tmp_path)}
     assert detect(environ, tmp_path) == [("llm", log), ("open-webui", web), ("chroma", tmp_path / "chroma")]
-    assert detect({}, tmp_path / "nobody") == [("open-webui", Path("data/webui.db")), ("chroma", Path("chroma"))]
+    assert detect({}, tmp_path / "nobody") == [("open-webui", web), ("chroma", tmp_path / "chroma")]
 
 
 def test_a_bare_kind_is_looked_for_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

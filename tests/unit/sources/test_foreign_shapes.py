@@ -77,7 +77,7 @@ def test_no_bytes_stop_the_reading_of_an_export(noise: bytes, position: int, kin
             read(source(path))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.dictionaries(st.text(), ODD, max_size=3), max_size=5), st.sampled_from([None, 0, 2, "\t"]))
 def test_rows_are_read_as_they_were_written_in_every_layout(rows: list[dict[str, Any]], indent: Any):
     rows = [{"id": number, **row} for number, row in enumerate(rows)]

@@ -234,6 +234,19 @@ def test_a_damaged_chat_is_named_and_the_others_go_on(tmp_path: Path, history: s
     assert "chat bad" in problem["places"][0]
 
 
+@pytest.mark.parametrize(
+    ("column", "reason"), [("data", "a rating is not JSON"), ("snapshot", "a snapshot is not JSON")]
+)
+def test_a_damaged_rating_is_named_and_its_answer_stays(tmp_path: Path, column: str, reason: str):
+    database = WebUi(tmp_path / "webui.db")
+    database.chat("c", chat_history("a", q=QUESTION, a=reply("q", AT, "Paris")), AT)
+    database.rate("c", "a", AT, rating=-1)
+    database.database.execute(f"UPDATE feedback SET {column} = '{{'")
+    ((row,), problems) = read(database.done())
+    assert row["answer"] == "Paris"
+    assert [each["reason"] for each in problems.to_json()] == [reason]
+
+
 def test_a_chat_that_was_not_touched_since_the_window_is_not_even_parsed(tmp_path: Path):
     database = WebUi(tmp_path / "webui.db")
     database.chat("bad", "{oops", AT)

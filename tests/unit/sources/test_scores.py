@@ -100,6 +100,12 @@ def test_a_score_on_a_trace_or_its_root_is_about_the_last_answer(tmp_path: Path,
     assert [row.get("feedback", {}).get("thumb") for row in rows] == [-1, None]
 
 
+def test_feedback_is_as_old_as_the_last_score_that_said_something(tmp_path: Path):
+    later = langfuse_score(id="score-2", name="relevance", timestamp=iso(RATED + DAY))
+    (row,) = langfuse(tmp_path, later, langfuse_score(), langfuse_generation(1, AT))
+    assert row["feedback"] == {"thumb": -1, "at": RATED}
+
+
 def test_a_score_on_a_session_is_about_no_answer(tmp_path: Path):
     score = langfuse_score(traceId=None, subject={"kind": "session", "id": "s"})
     (row,) = langfuse(tmp_path, score, langfuse_generation(1, AT))
