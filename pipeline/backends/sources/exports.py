@@ -66,7 +66,7 @@ def _lines(path: Path, file: IO[bytes], problems: Problems) -> Iterator[Placed]:
         place = f"{path.name} line {number}"
         if len(line) > LARGEST:
             while line and not line.endswith(b"\n"):
-                line = file.readline(LARGEST)
+                line = file.readline(2**20)
             problems.add("a row of more than 16 MB", place)
             continue
         stripped = line.strip(b"\0\r\n\t ").removeprefix(b"\xef\xbb\xbf")
