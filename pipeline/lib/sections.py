@@ -97,6 +97,7 @@ class Harvest(Section):
     openai_jsonl: Listed = Field(
         [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"
     )
+    sources: Listed = Field([], description="more places to read: kind or kind:path, see `nightschool sources`")
 
     hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
     minutes: float = Field(
