@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.commands import config, night, observe, starter, versions, vm
+from pipeline.commands import config, memory, night, observe, rag, starter, versions, vm
 from pipeline.commands.common import Shared
 from pipeline.lib.errors import Ending, ExitCode, NightschoolError
 
@@ -24,7 +24,8 @@ app = typer.Typer(
 )
 app.add_typer(night.commands)
 app.add_typer(observe.commands)
-for group in (versions, config, starter, vm):
+app.add_typer(memory.commands)
+for group in (versions, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 
 

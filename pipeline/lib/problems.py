@@ -27,9 +27,7 @@ class Problems:
     def to_json(self) -> list[dict[str, Any]]:
         """For manifests: `[{reason, count, places}]`, the most frequent first."""
         reasons = sorted(self._counts, key=lambda reason: -self._counts[reason])
-        return [
-            {"reason": reason, "count": self._counts[reason], "places": self._places[reason]} for reason in reasons
-        ]
+        return [{"reason": reason, "count": self._counts[reason], "places": self._places[reason]} for reason in reasons]
 
     def __str__(self) -> str:
         return "; ".join(f"{each['count']} × {each['reason']} ({each['places'][0]}, …)" for each in self.to_json())
