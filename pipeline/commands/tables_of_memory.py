@@ -39,7 +39,8 @@ def show_tuning(result: dict[str, Any]) -> None:
     show_table(columns, rows)
     told = result["recommended"]
     typer.echo(
-        f"recommended: n = {told['n']}, similarity = {_threshold(told['similarity'])}, documents: {told['filter']}; "
+        f"recommended: retrieval.history = {told['n']}, retrieval.similarity = {told['similarity']:g}, "
+        f"documents: {told['filter']}; "
         f"recall {told['recall']:.1%}, precision {told['precision']:.1%}, MRR {told['mrr']:.3f}, "
         f"median {told['median_ms']:.1f} ms, p95 {told['p95_ms']:.1f} ms on {result['questions']} questions"
     )

@@ -1,4 +1,4 @@
-"""A small deterministic embedding model and homes with documents, for what does not depend on how well it understands."""
+"""A small deterministic embedding model and homes with documents, for what does not depend on understanding."""
 
 import re
 import zlib
