@@ -10,7 +10,7 @@ One line a document; a document stands in one of the first three.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,13 +93,17 @@ class Truth:
         self.marker = self.folder / "index.json"
         self._lock = layout.lock("documents")
 
-    def writing(self) -> AbstractContextManager[None]:
-        """There is one writer at a time, of the files and of Chroma.
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """There is one writer at a time, of the files and of Chroma. What a killed one had not published is removed.
 
         Raises:
             BusyError: another process is at it.
         """
-        return locked(self._lock, "another command that writes documents")
+        with locked(self._lock, "another command that writes documents"):
+            for unpublished in self.folder.glob(".*.json*.*"):
+                unpublished.unlink()
+            yield
 
     def path(self, collection: Collection) -> Path:
         """The file of a collection."""

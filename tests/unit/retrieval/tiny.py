@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-from handmade import make_settings
+from handmade import FIRST, SECOND, make, make_settings
 from numpy.typing import NDArray
 
+from pipeline.index import index
 from pipeline.lib.config import Settings
+from pipeline.retrieval.chroma import Chroma
 from pipeline.retrieval.embedding import SentenceEmbedder, normalized
+from pipeline.retrieval.truth import COLLECTIONS
 
 NAME = "tiny"
 SIZE = 32
@@ -47,6 +50,29 @@ def tiny_settings(home: Path, **retrieval: Any) -> Settings:
 def real_embedder() -> SentenceEmbedder:
     """The packaged model, loaded once for all tests."""
     return SentenceEmbedder(Settings(home=Path()))
+
+
+def held(settings: Settings) -> dict[str, dict[str, bytes]]:
+    """Every vector in Chroma, by collection and passage."""
+    opened = Chroma(settings.home / settings.retrieval.folder)
+    try:
+        return {name: opened.embeddings(name) for name in COLLECTIONS}
+    finally:
+        opened.close()
+
+
+def learning_home(home: Path) -> Settings:
+    """Two generations, and four documents: of an interaction that both learned, of one that only the second learned,
+    and by their dates of the day before the first and of the day between them."""
+    settings = tiny_settings(home)
+    write(home, "20261119-learned.md", f"---\ninteraction_ids: [{'a' * 24}]\n---\npump one")
+    write(home, "20261101-waiting.md", f"---\ninteraction_ids: [{'b' * 24}]\n---\npump two")
+    write(home, "20261117-before.md", "notes of the day before")
+    write(home, "20261118-after.md", "notes of that day")
+    make(settings, FIRST, trained_on=("a" * 24,))
+    make(settings, SECOND, FIRST, trained_on=("a" * 24, "b" * 24))
+    index(settings, False, TinyEmbedder())
+    return settings
 
 
 def write(home: Path, name: str, text: str) -> Path:
