@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import numpy
@@ -28,7 +29,7 @@ def test_passages_hold_every_character_once_and_none_is_too_long(text, longest, 
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert all(piece == piece.strip() and piece for piece in pieces)
     assert all(count(piece) <= longest or len(piece) == 1 for piece in pieces)
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 def test_a_text_that_fits_is_one_passage():

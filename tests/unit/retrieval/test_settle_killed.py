@@ -1,6 +1,5 @@
-"""settle is killed before each of its writes, in a process of its own; running it again ends as if it never had been."""
+"""settle is killed before each of its writes, in a process of its own; running again ends as if it never had been."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -10,16 +9,13 @@ from typing import Any
 
 import pytest
 from handmade import FIRST, SECOND, promote, swap
-from tiny import TinyEmbedder, held, learning_home, tiny_settings
+from tiny import TinyEmbedder, elsewhere, held, learning_home, tiny_settings
 
 from pipeline import rag
 from pipeline.index import index
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
 from pipeline.retrieval.truth import BUFFER, COLLECTIONS, HISTORICAL, Truth
-
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["chromadb"])  # a second saved in each of them
 
 End = dict[str, Any]
 
@@ -80,13 +76,11 @@ def play(settings: Settings, scratch: Path, again: Callable[[Settings], Any]) ->
         number += 1
         home = scratch / str(number)
         shutil.copytree(settings.home, home, symlinks=True)
-        child = processes.Process(target=settle_until, args=(home, number))
-        child.start()
-        child.join()
-        copy = tiny_settings(home)
-        if child.exitcode == 0:
+        ending = elsewhere(settle_until, home, number)
+        if ending == 0:
             return number - 1
-        assert child.exitcode == -signal.SIGKILL
+        assert ending == -signal.SIGKILL
+        copy = tiny_settings(home)
         assert texts_of(copy) == texts, f"something is lost when killed at write {number}"
         again(copy)
         assert end_of(copy) == expected, f"another end when killed at write {number}"
@@ -119,9 +113,7 @@ def test_index_finishes_what_a_killed_settle_left(settings: Settings, tmp_path_f
     promote(settings, FIRST)
     home = tmp_path_factory.mktemp("killed") / "home"
     shutil.copytree(settings.home, home, symlinks=True)
-    child = processes.Process(target=settle_until, args=(home, 2))  # marked, not moved
-    child.start()
-    child.join()
+    assert elsewhere(settle_until, home, 2) == -signal.SIGKILL  # marked, not moved
     rag.settle(settings, None, False)
     copy = tiny_settings(home)
     assert len(Truth(copy.layout).read(HISTORICAL)) == 0

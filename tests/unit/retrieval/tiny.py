@@ -1,8 +1,9 @@
 """A small deterministic embedding model and homes with documents, for what does not depend on understanding."""
 
+import multiprocessing
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from pipeline.retrieval.embedding import SentenceEmbedder, normalized
 from pipeline.retrieval.truth import COLLECTIONS
 
 NAME = "tiny"
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["chromadb"])  # a second saved in each of them
+
 SIZE = 32
 
 
@@ -50,6 +55,18 @@ def tiny_settings(home: Path, **retrieval: Any) -> Settings:
 def real_embedder() -> SentenceEmbedder:
     """The packaged model, loaded once for all tests."""
     return SentenceEmbedder(Settings(home=Path()))
+
+
+def elsewhere(function: Callable[..., object], *arguments: object) -> int | None:
+    """Run a function in a process of its own, as commands are; returns its exit code, negative: the signal."""
+    child = _processes.Process(target=function, args=arguments)
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+def index_at(home: Path) -> None:
+    index(tiny_settings(home), False, TinyEmbedder())
 
 
 def held(settings: Settings) -> dict[str, dict[str, bytes]]:
