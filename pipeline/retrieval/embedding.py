@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
+from pipeline.lib.processor import math_threads
 from pipeline.lib.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -60,10 +61,13 @@ class SentenceEmbedder:
         return len(self._model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def encode(self, texts: Sequence[str]) -> "Vectors":
-        """See Embedder."""
+        """See Embedder. One text is worth one math thread: more would only wait for the engine's (lib/processor.py)."""
         import numpy
+        import torch
 
-        vectors = self._model.encode(list(texts), batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)
+        model = self._model
+        torch.set_num_threads(1 if len(texts) == 1 else math_threads(0, len(texts)))
+        vectors = model.encode(list(texts), batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)
         return normalized(numpy.asarray(vectors, dtype=numpy.float32))
 
     @cached_property
