@@ -135,6 +135,7 @@ def _hot(settings: Settings, question: str, answer: Answer) -> float:
     """Milliseconds of a question that the access log knows, asked first of all after a start."""
     access = Access(
         at=time.time(),
+        n=WANTED.n,
         query="",
         key=answer.key,
         version=answer.version,

@@ -12,7 +12,7 @@ of people who never asked anything. The ids stand in the access log, so what was
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cached_property
 
 from pipeline.backends.engines.interface import EngineError, ServingEngine
 from pipeline.gateway.asked import Asked
@@ -25,11 +25,11 @@ from pipeline.lib.records import content_id
 from pipeline.lib.text import normalize
 from pipeline.retrieval.chroma import Hit
 from pipeline.retrieval.embedding import Embedder
-from pipeline.retrieval.hot import Access
+from pipeline.retrieval.hot import Access, hot_questions, recent
 from pipeline.retrieval.prompt import context, fewer
 from pipeline.retrieval.search import Answer, Searcher, Wanted, wanted_history, wanted_tools
 
-Found = dict[str, tuple[Answer, float]]  # by kind, history or tools: what was found, and in how many milliseconds
+Found = dict[str, tuple[Answer, float]]  # by kind, history or tools: what was found, in how many milliseconds
 
 
 class Recall:
@@ -47,6 +47,8 @@ class Recall:
         retrieval = settings.retrieval
         self._default = RetrievalRequest(history=retrieval.history, tools=retrieval.tools)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recall")
+        self._closing = False
+        self._warmed = ""  # the version of the index for which the hot questions have been asked
 
     def wanted(self, asked: Asked) -> RetrievalRequest | None:
         """How many passages a chat wants; none: it does not. The night's own chats get only what they ask for."""
@@ -62,6 +64,7 @@ class Recall:
 
     def close(self) -> None:
         """Let go of everything, after what is running."""
+        self._closing = True
         self._thread.submit(self._end)
         self._thread.shutdown()
 
@@ -81,20 +84,31 @@ class Recall:
             return
         asked.context = context(used["history"], used["tools"])
         asked.retrieved = {kind: len(hits) for kind, hits in used.items()}
-        self._thread.submit(partial(self._note, asked.id, question, found, asked.retrieved))
+        self._thread.submit(self._note, asked, question, wanted, found)
 
     def _find(self, question: str, wanted: RetrievalRequest) -> Found:
-        settings, found = self.settings, {}
-        asked: dict[str, Wanted] = {}
-        if wanted.history:
-            asked["history"] = wanted_history(settings, wanted.history)
-        if wanted.tools:
-            asked["tools"] = wanted_tools(settings, wanted.tools)
-        for kind, each in asked.items():
+        found = {}
+        for kind, n in ((kind, n) for kind, n in wanted if n):
             begun = time.perf_counter()
-            answer = self._searcher.search(question, each)
+            answer = self._searcher.search(question, self._conditions(kind, n))
             found[kind] = (answer, (time.perf_counter() - begun) * 1000)
+            self._warm_up(answer.version)
         return found
+
+    def _conditions(self, kind: str, n: int) -> Wanted:
+        return (wanted_tools if kind == "tools" else wanted_history)(self.settings, n)
+
+    def _warm_up(self, version: str) -> None:
+        """The first time that this version of the index is met: ask the hot questions, one by one, behind who waits."""
+        if version == self._warmed:
+            return
+        self._warmed = version
+        for text, kind, n in hot_questions(recent(self.settings), self.settings.retrieval.hot):
+            self._thread.submit(self._ask_again, text, self._conditions(kind, n))
+
+    def _ask_again(self, question: str, wanted: Wanted) -> None:
+        if not self._closing:
+            self._searcher.search(question, wanted)
 
     def _fitting(self, asked: Asked, engine: ServingEngine, found: Found) -> dict[str, list[Hit]]:
         """As many as leave the answer the tokens that it may have anyway; the least similar are left out first."""
@@ -118,19 +132,20 @@ class Recall:
         most = self.settings.server.max_tokens
         return min(room, most, asked.body.max_completion_tokens or asked.body.max_tokens or most)
 
-    def _note(self, interaction: str, question: str, found: Found, used: dict[str, int]) -> None:
+    def _note(self, asked: Asked, question: str, wanted: RetrievalRequest, found: Found) -> None:
         for kind, (answer, milliseconds) in found.items():
             access = Access(
                 at=time.time(),
-                interaction=interaction,
+                interaction=asked.id,
                 kind=kind,
+                n=getattr(wanted, kind),
                 query=content_id(normalize(question)),
                 text=question if self.settings.retrieval.log_queries else None,
                 key=answer.key,
                 version=answer.version,
                 ids=[hit.id for hit in answer.hits],
                 similarities=[hit.similarity for hit in answer.hits],
-                used=used[kind],
+                used=asked.retrieved.get(kind, 0),
                 ms=round(milliseconds, 3),
                 cached=answer.cached,
             )
@@ -149,7 +164,7 @@ class Recall:
 
     def _load(self) -> None:
         try:
-            self._searcher.search_uncached("warm", Wanted(1))
+            self._warm_up(self._searcher.search("warm", Wanted(1)).version)
         except Exception as error:
             logger.warning("documents cannot be looked up: %s", error)
 

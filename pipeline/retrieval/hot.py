@@ -2,10 +2,12 @@
 
 logs/retrieval.jsonl has one line an access:
 
-    {"at", "interaction", "kind": "history" | "tools", "query": hash, "key": hash of question and conditions,
-     "version": of the index, "ids", "similarities", "used": how many of them went into the prompt, "ms", "cached"}
+    {"at", "interaction", "kind": "history" | "tools", "n": most passages, "query": hash, "key": hash of question and
+     conditions, "version": of the index, "ids", "similarities", "used": how many of them went into the prompt, "ms",
+     "cached"}
 
-The question itself (`text`) stands there only with `retrieval.log_queries`.
+The question itself (`text`) stands there only with `retrieval.log_queries`; then the questions asked most are asked
+again, by nobody, as soon as the index has changed.
 """
 
 import time
@@ -13,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
@@ -32,6 +34,7 @@ class Access(Record):
     at: float
     interaction: str | None = None
     kind: str = "history"
+    n: int = Field(5, ge=1)
     query: str
     text: str | None = None
     key: str
@@ -86,17 +89,28 @@ def hot_queries(lines: Iterable[Access], most: int) -> list[dict[str, Any]]:
     ]
 
 
+def hot_questions(lines: Iterable[Access], most: int) -> list[tuple[str, str, int]]:
+    """(question, kind, n) of those asked most whose text was logged."""
+    counts = Counter((line.text, line.kind, line.n) for line in lines if line.text)
+    return [(text, kind, n) for (text, kind, n), _ in counts.most_common(most) if text]
+
+
+def recent(settings: Settings) -> list[Access]:
+    """The lines of the last `retrieval.hot_days`. A log that cannot be read is a warning, and no lines."""
+    try:
+        return accesses(settings.layout, time.time() - settings.retrieval.hot_days * 86_400, Problems())
+    except BadRecordError as error:
+        logger.warning("no hot documents: %s", error)
+        return []
+
+
 def known_answers(settings: Settings, truth: Truth, version: str) -> dict[str, list[Hit]]:
     """By key: the answers that this version of the index gave, all of whose passages are hot, from our files.
 
     So a hot question needs neither the embedding model nor Chroma, also right after a start. It is the answer that
-    Chroma gave, not an approximation: the version stands for the content. A log that cannot be read costs only this.
+    Chroma gave, not an approximation: the version stands for the content.
     """
-    try:
-        lines = accesses(settings.layout, time.time() - settings.retrieval.hot_days * 86_400, Problems())
-    except BadRecordError as error:
-        logger.warning("no hot documents: %s", error)
-        return {}
+    lines = recent(settings)
     wanted = {identity for identity, _ in hot_passages(lines, settings.retrieval.hot)}
     texts = {each.id: each for each in _of(truth, wanted)}
     return {

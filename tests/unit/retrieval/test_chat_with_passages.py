@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tiny import TinyEmbedder, tiny_settings, write
+from tiny import TinyEmbedder, elsewhere, tiny_settings, write
 
 from pipeline.backends.engines.chat import Completion, Request
 from pipeline.backends.engines.interface import EngineError, UpstreamError
@@ -302,3 +302,22 @@ print(json.dumps(sorted({{"chromadb", "sentence_transformers", "torch"}} & set(s
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(done.stdout) == []
+
+
+def test_logged_questions_are_asked_again_as_soon_as_the_index_has_changed(tmp_path: Path):
+    settings = settings_of(tmp_path, log_queries=True)
+    make_index(settings)
+    often = [{"role": "user", "content": "soup"}]
+    with opened(settings, Engine()) as client:
+        ask(client, messages=often, retrieval={"history": 2})
+        write(settings.home, "20261121-valve.md", "valve seven")
+        assert elsewhere(index_tools_at, settings.home) == 0
+        ask(client, retrieval={"history": 1})
+        ask(client, messages=often, retrieval={"history": 2})
+    lines = list(jsonl.read(settings.layout.retrieval))
+    assert [line["cached"] for line in lines] == [False, False, True]
+    assert lines[0]["version"] != lines[2]["version"]
+
+
+def index_tools_at(home: Path) -> None:
+    index(settings_of(home), False, TinyEmbedder())
