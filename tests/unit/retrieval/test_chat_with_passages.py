@@ -1,6 +1,7 @@
 """The gateway, in this process, before an engine that says what it was asked."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -91,11 +92,22 @@ def settings_of(home: Path, **retrieval: Any) -> Settings:
     return tiny_settings(home, tool_documents=["documents/tools/*.md"], similarity=0.1, **retrieval)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an index, to be copied."""
+    home = tmp_path_factory.mktemp("made")
+    make_index(settings_of(home))
+    return home
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = settings_of(tmp_path)
-    make_index(settings)
-    return settings
+def home(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "home"))
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return settings_of(home)
 
 
 @contextmanager
@@ -171,18 +183,16 @@ def test_the_access_log_names_passages_and_interaction_but_not_the_question(sett
     assert QUESTION not in settings.layout.retrieval.read_text()
 
 
-def test_the_question_is_logged_where_that_is_wished(tmp_path: Path):
-    settings = settings_of(tmp_path, log_queries=True)
-    make_index(settings)
+def test_the_question_is_logged_where_that_is_wished(home: Path):
+    settings = settings_of(home, log_queries=True)
     with opened(settings, Engine()) as client:
         ask(client, retrieval={"history": 1})
     (line,) = jsonl.read(settings.layout.retrieval)
     assert line["text"] == QUESTION
 
 
-def test_the_settings_count_for_people_who_do_not_say_and_never_for_the_night(tmp_path: Path):
-    settings = settings_of(tmp_path, history=1)
-    make_index(settings)
+def test_the_settings_count_for_people_who_do_not_say_and_never_for_the_night(home: Path):
+    settings = settings_of(home, history=1)
     engine = Engine()
     with opened(settings, engine) as client:
         ask(client)
@@ -227,9 +237,8 @@ def test_an_engine_that_does_not_tell_its_room_and_refuses_is_asked_without_pass
     assert [line["retrieval"] for line in logged(settings)] == [{"history": 0, "tools": 0}] * 2
 
 
-def test_passages_longer_than_the_settings_allow_are_left_out(tmp_path: Path):
-    settings = settings_of(tmp_path, longest=10)
-    make_index(settings)
+def test_passages_longer_than_the_settings_allow_are_left_out(home: Path):
+    settings = settings_of(home, longest=10)
     with opened(settings, Engine()) as client:
         ask(client, retrieval={"history": 2})
     assert logged(settings)[0]["retrieval"] == {"history": 0, "tools": 0}
@@ -253,9 +262,8 @@ def test_a_broken_index_is_a_warning_and_an_answer_without(settings: Settings, c
     assert said in caplog.text
 
 
-def test_an_index_that_takes_too_long_is_not_waited_for_and_others_are_not_held_up(tmp_path: Path, caplog):
-    settings = settings_of(tmp_path, timeout=0.3)
-    make_index(settings)
+def test_an_index_that_takes_too_long_is_not_waited_for_and_others_are_not_held_up(home: Path, caplog):
+    settings = settings_of(home, timeout=0.3)
     engine, embedder = Engine(), Slow()
     with opened(settings, engine, embedder) as client:
         begun = time.monotonic()
@@ -267,9 +275,8 @@ def test_an_index_that_takes_too_long_is_not_waited_for_and_others_are_not_held_
     assert "no passages for a chat within 0.3 s" in caplog.text
 
 
-def test_other_chats_are_answered_while_one_waits_for_its_passages(tmp_path: Path):
-    settings = settings_of(tmp_path, timeout=20)
-    make_index(settings)
+def test_other_chats_are_answered_while_one_waits_for_its_passages(home: Path):
+    settings = settings_of(home, timeout=20)
     engine, embedder = Engine(), Slow()
     with opened(settings, engine, embedder) as client:
         waiting = threading.Thread(target=ask, args=(client,), kwargs={"retrieval": {"history": 1}})
@@ -304,9 +311,8 @@ print(json.dumps(sorted({{"chromadb", "sentence_transformers", "torch"}} & set(s
     assert json.loads(done.stdout) == []
 
 
-def test_logged_questions_are_asked_again_as_soon_as_the_index_has_changed(tmp_path: Path):
-    settings = settings_of(tmp_path, log_queries=True)
-    make_index(settings)
+def test_logged_questions_are_asked_again_as_soon_as_the_index_has_changed(home: Path):
+    settings = settings_of(home, log_queries=True)
     often = [{"role": "user", "content": "soup"}]
     with opened(settings, Engine()) as client:
         ask(client, messages=often, retrieval={"history": 2})

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy
 import pytest
 from tiny import NAME, TinyEmbedder, held, tiny_settings, write
 
@@ -8,8 +9,10 @@ from pipeline.index import index
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, BusyError, NothingToDo
 from pipeline.lib.files import read_json
+from pipeline.retrieval import embedding
+from pipeline.retrieval.chroma import Chroma
 from pipeline.retrieval.library import Library
-from pipeline.retrieval.truth import BUFFER, TOOLS, Truth
+from pipeline.retrieval.truth import BUFFER, TOOLS, Passage, Truth
 
 LONG = "\n\n".join(f"paragraph {number} tells of pump {number} in hall {number} of the works" for number in range(6))
 
@@ -100,12 +103,14 @@ def test_documents_about_tools_have_a_collection_of_their_own_and_move_there(set
     assert [len(each) for each in held(settings).values()] == [0, 0, 1]
 
 
-def test_more_passages_than_chroma_takes_at_once_all_arrive(settings: Settings):
-    count = 5_470  # it takes 5,461
-    write(settings.home, "a.md", "\n\n".join(f"{number} " + "x " * 16 for number in range(count)))
-    told, _ = run(settings)
-    assert told["passages"]["daily_buffer"] == count
-    assert len(held(settings)["daily_buffer"]) == count
+def test_more_passages_than_chroma_takes_at_once_all_arrive_and_all_go(tmp_path: Path):
+    vector = embedding.written(numpy.array([0.6, 0.8], numpy.float32))
+    many = [Passage(f"{number}#0", "text", vector, {"digest": "x"}) for number in range(5_470)]  # it takes 5,461
+    opened = Chroma(tmp_path)
+    assert opened.synchronize(BUFFER, NAME, many) == len(opened.embeddings(BUFFER)) == len(many)
+    assert opened.synchronize(BUFFER, NAME, many[:1]) == len(many) - 1
+    assert set(opened.embeddings(BUFFER)) == {"0#0"}
+    opened.close()
 
 
 def test_a_dry_run_writes_nothing(settings: Settings):

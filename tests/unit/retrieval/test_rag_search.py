@@ -1,3 +1,4 @@
+import shutil
 import time
 from pathlib import Path
 
@@ -16,14 +17,21 @@ from pipeline.retrieval.chroma import DamagedIndexError
 from pipeline.retrieval.search import HISTORY, Searcher, Wanted, wanted_history
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an index, to be copied."""
+    home = tmp_path_factory.mktemp("made")
+    write(home, "20261101-soup.md", "lentil soup on friday in the canteen " * 12)
+    write(home, "20261120-pump.md", "the pump in hall three leaks")
+    write(home, "tools/wrench.md", "the pump wrench lies in the left drawer")
+    index(tiny_settings(home, tool_documents=["documents/tools/*.md"]), False, TinyEmbedder())
+    return home
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = tiny_settings(tmp_path, tool_documents=["documents/tools/*.md"], cache_minutes=10)
-    write(tmp_path, "20261101-soup.md", "lentil soup on friday in the canteen " * 12)
-    write(tmp_path, "20261120-pump.md", "the pump in hall three leaks")
-    write(tmp_path, "tools/wrench.md", "the pump wrench lies in the left drawer")
-    index(settings, False, TinyEmbedder())
-    return settings
+def settings(made: Path, tmp_path: Path) -> Settings:
+    home = Path(shutil.copytree(made, tmp_path / "home"))
+    return tiny_settings(home, tool_documents=["documents/tools/*.md"])
 
 
 @pytest.fixture

@@ -20,9 +20,15 @@ from pipeline.retrieval.truth import BUFFER, COLLECTIONS, HISTORICAL, Truth
 End = dict[str, Any]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied."""
+    return learning_home(tmp_path_factory.mktemp("made")).home
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return learning_home(tmp_path)
+def settings(made: Path, tmp_path: Path) -> Settings:
+    return tiny_settings(Path(shutil.copytree(made, tmp_path / "home")))
 
 
 def killed_at(number: int) -> Callable[[Any], Any]:
