@@ -81,6 +81,9 @@ case $code in
 esac
 [ "$code" -ge 64 ] && grep -hE '^(error|hint): ' "$log" | tail -2 >&2
 
+# Documents that the model in service has learned leave the daily buffer; after a rollback they come back.
+case $code in 0 | 30) [ ! -d training_data/documents ] || stage rag settle ;; esac
+
 # Clean-up: old generations (never the incumbent, never what a rollback needs) and logs older than 90 days.
 stage versions prune
 find logs -maxdepth 1 -name 'nightly_*.log' -mtime +90 -delete

@@ -77,6 +77,17 @@ def show_result(result: dict[str, Any], as_json: bool, words: "Callable[[dict[st
             typer.echo(f"{key}: {json.dumps(value, default=str) if isinstance(value, dict | list) else value}")
 
 
+def show_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Print rows in columns; what is none is a dash."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*("–" if value is None else str(value) for value in row))
+    Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
+
+
 def moment(written: str | None) -> float | None:
     """Seconds since 1970 of a date or date and time; UTC unless it says otherwise."""
     from datetime import UTC, datetime

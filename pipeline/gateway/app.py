@@ -20,12 +20,14 @@ from pipeline.backends.engines.interface import Fingerprint, ServingEngine
 from pipeline.gateway.chat import ChatDoor
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.openai_shapes import ApiError, parse
+from pipeline.gateway.recall import Recall
 from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.share import CandidateShare
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import DiskError, NightschoolError
 from pipeline.lib.records import Feedback
+from pipeline.retrieval.embedding import Embedder
 
 LARGEST_BODY = 4_000_000  # bytes
 
@@ -64,10 +66,12 @@ class Gateway:
     token: str
     self_check: SelfCheck
     share: CandidateShare = field(default_factory=CandidateShare)
+    embedder: Embedder | None = None
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        chat = ChatDoor(self.settings, self.engine, self.log, self.traffic, self.share)
+        recall = Recall(self.settings, self.embedder)
+        chat = ChatDoor(self.settings, self.engine, self.log, self.traffic, self.share, recall)
         control = {
             "prepare": lambda asked: {"fingerprint": self.engine.prepare(asked.version).to_json()},
             "load": lambda asked: self.engine.load(asked.version),
@@ -90,14 +94,16 @@ class Gateway:
             ],
             middleware=[Middleware(_BodyLimit)],
             exception_handlers={ApiError: _api_error, NightschoolError: _engine_error},
-            lifespan=self._lifespan,
+            lifespan=lambda _: self._lifespan(recall),
         )
 
     @asynccontextmanager
-    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, recall: Recall) -> AsyncIterator[None]:
         checking = asyncio.create_task(self.self_check.run())
+        recall.warm()
         yield
         checking.cancel()
+        await asyncio.to_thread(recall.close)
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.log.close)
 

@@ -1,12 +1,9 @@
 """/v1/chat/completions: admit, wait or stream, log."""
 
 import asyncio
-import itertools
 import json
-import os
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -14,48 +11,25 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipeline.backends.engines.chat import Completion, Request
 from pipeline.backends.engines.interface import EngineError, ServingEngine, UpstreamError
+from pipeline.gateway.asked import Asked
 from pipeline.gateway.interaction_log import InteractionLog
-from pipeline.gateway.openai_shapes import ApiError, ChatRequest, answer, chunk, parse
+from pipeline.gateway.openai_shapes import ApiError, ChatRequest, RetrievalRequest, answer, chunk, parse
+from pipeline.gateway.recall import Recall
 from pipeline.gateway.share import CandidateShare
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.logs import logger
-from pipeline.lib.records import Interaction, content_id
+from pipeline.lib.records import Interaction
 
 # Requests that the night itself makes say what they are for; they are not logged as somebody's question.
 PURPOSE_HEADER = "x-nightschool-purpose"
 SESSION_HEADER = "x-session-id"
 INTERACTION_HEADER = "x-nightschool-interaction"
 
-_admissions = itertools.count()
+_TOO_LONG = (400, 413, 422)  # what servers say to a prompt that does not fit
 
 Delta = dict[str, Any]
 Answering = asyncio.Future[Completion]
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request on its way through: what the log will need."""
-
-    body: ChatRequest
-    version: str
-    purpose: str
-    session: str | None
-    payload: dict[str, Any]
-    at: float = field(default_factory=time.time)
-    clock: float = field(default_factory=time.monotonic)
-    first_token_ms: float | None = None
-    id: str = ""
-
-    def __post_init__(self) -> None:
-        """The id must be known before the answer is (streams send it first): content, moment and admission number."""
-        messages = [message.plain() for message in self.body.messages]
-        self.id = content_id("gateway", self.at, os.getpid(), next(_admissions), messages)
-
-    @property
-    def elapsed_ms(self) -> float:
-        """Milliseconds since the request came in."""
-        return (time.monotonic() - self.clock) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +41,7 @@ class ChatDoor:
     log: InteractionLog
     traffic: Traffic
     share: CandidateShare
+    recall: Recall
 
     async def handle(self, http: HttpRequest) -> Response:
         """One POST."""
@@ -82,13 +57,9 @@ class ChatDoor:
             json.loads(raw),
         )
         try:
-            self._check_length(asked)
-            if body.stream:
-                return await self._stream(asked)
-            requests = [self._request(asked, number) for number in range(body.n)]
-            waiting = [asyncio.wrap_future(self.engine.admit(request)) for request in requests]
-            asked.version = requests[0].version
-            completions = await asyncio.gather(*waiting)
+            if (wanted := self.recall.wanted(asked)) is not None:
+                return await self._answered_with_passages(asked, wanted)
+            return await self._answered(asked)
         except EngineError as error:
             self._record(asked, None, str(error))
             raise _as_api_error(error) from error
@@ -99,6 +70,16 @@ class ChatDoor:
             logger.exception("a chat failed")
             self._record(asked, None, type(error).__name__)
             raise ApiError(500, "the model failed on this request; see the log", "server_error") from error
+
+    async def _answered(self, asked: Asked) -> Response:
+        body = asked.body
+        self._check_length(asked)
+        if body.stream:
+            return await self._stream(asked)
+        requests = [self._request(asked, number) for number in range(body.n)]
+        waiting = [asyncio.wrap_future(self.engine.admit(request)) for request in requests]
+        asked.version = requests[0].version
+        completions = await asyncio.gather(*waiting)
         firsts = [each.first_token_at for each in completions if each.first_token_at is not None]
         asked.first_token_ms = (min(firsts) - asked.clock) * 1000 if firsts else None
         self._record(asked, completions[0], None)
@@ -106,6 +87,18 @@ class ChatDoor:
             answer(asked.id, self.settings.model.name, completions, body.logprobs),
             headers={INTERACTION_HEADER: asked.id},
         )
+
+    async def _answered_with_passages(self, asked: Asked, wanted: RetrievalRequest) -> Response:
+        """An engine that does not tell its room may refuse the longer prompt: then the chat goes there as it came."""
+        await self.recall.add_to(asked, wanted, self.engine)
+        try:
+            return await self._answered(asked)
+        except UpstreamError as error:
+            if not asked.context or error.status not in _TOO_LONG:
+                raise
+            logger.warning("the engine refused a chat with passages; it gets it without them: %s", error)
+            asked.context, asked.retrieved = "", {}
+            return await self._answered(asked)
 
     def _version(self, model: str, purpose: str, person: str | None) -> str:
         """The version that a model name means: `name@version`, or for the public one what is active.
@@ -123,7 +116,7 @@ class ChatDoor:
     def _check_length(self, asked: Asked) -> None:
         if self.engine.waiting >= self.settings.server.queue:
             raise ApiError(503, "too many waiting requests, try again", "server_error")
-        room = self.engine.room([message.plain() for message in asked.body.messages])
+        room = self.engine.room(asked.prompt)
         wanted = asked.body.max_completion_tokens or asked.body.max_tokens or self.settings.server.max_tokens
         asked.body.max_tokens = min(wanted, self.settings.server.max_tokens, wanted if room is None else room)
 
@@ -131,7 +124,7 @@ class ChatDoor:
         body = asked.body
         assert body.max_tokens is not None
         return Request(
-            [message.plain() for message in body.messages],
+            asked.prompt,
             asked.version,
             body.max_tokens,
             body.temperature,
@@ -139,7 +132,7 @@ class ChatDoor:
             None if body.seed is None else body.seed + number,
             body.stops,
             body.top_logprobs if body.logprobs else 0,
-            payload=asked.payload,
+            payload=asked.forwarded,
             urgent=asked.purpose == "user",
         )
 
@@ -210,7 +203,7 @@ class ChatDoor:
             user=asked.body.user,
             session=asked.session,
             at=asked.at,
-            messages=[message.plain() for message in asked.body.messages],
+            messages=asked.said,
             answer=completion.text if completion else "",
             model=self.settings.model.name,
             adapter=asked.version,
@@ -220,6 +213,7 @@ class ChatDoor:
             confidence=None if confidence is None else round(confidence, 4),
             success=self._looks_right(completion),
             error=error,
+            retrieval={"history": 0, "tools": 0, **asked.retrieved},
         )
         self.log.put({"kind": "interaction", **interaction.model_dump(exclude_none=True)})
 

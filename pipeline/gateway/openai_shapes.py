@@ -46,6 +46,13 @@ class ChatMessage(BaseModel):
         return {"role": "system" if self.role == "developer" else self.role, "content": text}
 
 
+class RetrievalRequest(BaseModel):
+    """Most passages of the indexed documents, and of those about tools, that the prompt may get."""
+
+    history: int = Field(0, ge=0, le=50)
+    tools: int = Field(0, ge=0, le=50)
+
+
 class ChatRequest(BaseModel):
     """The body of /v1/chat/completions; what is not listed is ignored, as other servers do."""
 
@@ -64,6 +71,7 @@ class ChatRequest(BaseModel):
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
     user: str | None = Field(None, max_length=256)
+    retrieval: RetrievalRequest | None = None
 
     @property
     def stops(self) -> tuple[str, ...]:

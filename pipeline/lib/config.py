@@ -21,6 +21,7 @@ from pipeline.lib.sections import (
     Night,
     Notify,
     Providers,
+    Retrieval,
     Section,
     Server,
     Train,
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     canary: Canary = Canary()
     deploy: Deploy = Deploy()
     validation: Validation = Validation()
+    retrieval: Retrieval = Retrieval()
     notify: Notify = Notify()
     night: Night = Night()
 

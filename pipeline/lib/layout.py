@@ -72,6 +72,11 @@ class Layout:
         return self.logs / "validation"
 
     @property
+    def retrieval(self) -> Path:
+        """One line an access of the gateway to the documents."""
+        return self.logs / "retrieval.jsonl"
+
+    @property
     def control_token(self) -> Path:
         """The secret that opens the server's control endpoints."""
         return self.logs / "control.token"
