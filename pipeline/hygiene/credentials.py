@@ -21,7 +21,6 @@ _PLUGINS = {
     "github_token:GitHubTokenDetector": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
     "gitlab_token:GitLabTokenDetector": ("gl", "GR1348941"),
     "ibm_cloud_iam:IbmCloudIamDetector": ("ibm", "IBM"),
-    "jwt:JwtTokenDetector": ("eyJ",),
     "mailchimp:MailchimpDetector": ("-us",),
     "openai:OpenAIDetector": ("T3BlbkFJ",),
     "pypi_token:PypiTokenDetector": ("pypi-",),
@@ -47,6 +46,7 @@ _FORMATS = {
     "hf_": r"(?<!\w)hf_[A-Za-z0-9]{30,}",
     "xapp-": r"xapp-\d-[\w-]{10,}",
     "xox": r"xox[a-z](?:\.xox[a-z])?-[\w-]{20,}",
+    "eyJ": r"(?<![\w-])eyJ[\w=-]+\.[\w=-]+(?:\.[\w+/=-]*)*",  # theirs leaves the signature
     "_authToken": r"_authToken\s*=\s*([^\s\"'$<]{8,})",
     "/api/webhooks/": r"(?:discord|discordapp)\.com/api/webhooks/(\d+/[\w-]{20,})",
     "PRIVATE KEY": (
@@ -56,7 +56,7 @@ _FORMATS = {
         r"|(?:(?:\s|\\n)+[A-Za-z0-9+/=]{16,})*(?:\n[A-Za-z0-9+/=]+(?=\n|\Z))?)"
     ),
     # Forty characters say little, but beside an access key id they are its secret.
-    "AKIA": r"(?<![\w/+=-])(?=[^\s]*[A-Z])(?=[^\s]*[g-z])[A-Za-z0-9/+]{40}(?![\w/+=-])",
+    "AKIA": r"(?<![\w/+=-])(?=[\w/+]{0,39}[A-Z])(?=[\w/+]{0,39}[g-z])[A-Za-z0-9/+]{40}(?![\w/+=-])",
 }
 _HEADER = re.compile(r"(?i)\b(?:bearer|basic)\s+((?=[\w.~+/=-]*\d)[\w.~+/=-]{16,})")
 _URL = re.compile(r"://[^\s:/?#@\"']*:([^\s/?#\"'<>]+)@")
@@ -75,9 +75,12 @@ _FLAG = re.compile(rf"(?i)--(?:[a-z]+-)*(?P<name>{_NAME})\s+(?P<bare>[^\s\"'`]{{
 _NAME_HINT = re.compile(rf"(?i){_NAME}")
 _NO_SECRETS = frozenset(
     "password passwd pass secret token string example changeme none null true false required optional undefined "
-    "redacted hidden".split()
+    "redacted hidden unknown missing invalid expired incorrect wrong secretstr varchar integer boolean".split()
 )
-_REFERENCE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$|(?i:" + _NAME + r")\d*$|.*://")
+_NAME_OF_A_SECRET = re.compile(rf"(?i)[a-z_]*{_NAME}(?:_[a-z_]+)?\d?$")
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$|.*://")  # a member, or an address where it lies
+_TO_THE_END = re.compile(r"[ \t]*\r?$", re.MULTILINE)
+_DIGIT_OR_SIGN = re.compile(r"\d|.[!#$%^*+?@~].")
 _REST = re.compile(r"(?<=[\w.-])[\w-]+")
 
 
@@ -122,7 +125,8 @@ class Credentials:
                 name = groups.pop("name")
                 kind = next(group for group, value in groups.items() if value)
                 value = match[kind].rstrip(".,") if kind == "bare" else match[kind]
-                if self._is_value(value) and (kind != "bare" or self._is_bare_value(name, value)):
+                fills = match[0][: -len(match[kind])].endswith((": ", ":", "=")) and _TO_THE_END.match(text, match.end())
+                if self._is_value(value) and (kind != "bare" or self._is_bare_value(name, value, bool(fills))):
                     yield Found(match.start(kind), match.start(kind) + len(value), "SECRET")
 
     def _is_value(self, value: str) -> bool:
@@ -130,18 +134,22 @@ class Credentials:
         lowered = value.lower()
         return (
             lowered not in _NO_SECRETS
+            and not _NAME_OF_A_SECRET.match(value)
             and not lowered.lstrip("<[{").startswith(("your", "my-", "my_", "example"))
             and len(set(lowered)) > 1
             and not any(test(value) for test in self._not_a_value)
         )
 
-    def _is_bare_value(self, name: str, value: str) -> bool:
-        """Without quotes words and names of variables stand there too: a secret has a digit or a sign among letters."""
+    def _is_bare_value(self, name: str, value: str, fills_line: bool) -> bool:
+        """Without quotes words and names of variables stand there too.
+
+        Of letters only, a value counts where it fills the rest of a line, as in a file of settings.
+        """
         if _REFERENCE.match(value):
             return False
         if self._without_letters(value):
             return name.lower().startswith(("pass", "pwd")) and value.isdecimal()
-        return any(sign.isdecimal() or sign in "!#$%^*+?@~" for sign in value[1:])
+        return fills_line or bool(_DIGIT_OR_SIGN.search(value))
 
 
 def _whole(match: re.Match[str]) -> Found:

@@ -27,6 +27,9 @@ _NOBODY = re.compile(r"(?i)@(?:[\w.-]+\.)?(?:example(?:\.(?:com|org|net))?|test|
 _GIVEN_OUT = ipaddress.ip_network("2000::/3")
 
 
+_DIGIT = re.compile(r"\d|::")
+_AT = re.compile("@")
+_LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 255  # characters; the expression of presidio is slow on long runs of letters
 _NOT_IN_MAIL = re.compile(r".*[=/{|}`?^*#$&!~]'*|'+")  # allowed before an @ by its standard, used by no provider
 
 
@@ -48,7 +51,7 @@ class PersonalData:
     def find(self, text: str) -> Iterator[Found]:
         """All of it; some may overlap."""
         yield from self._mails(text)
-        if not any(sign.isdigit() for sign in text) and ":" not in text:
+        if not _DIGIT.search(text):
             return
         for recognizer, kind in self._plain:
             for start, end in recognizer.spans(text):
@@ -62,10 +65,16 @@ class PersonalData:
         yield from self._identity.find(text)
 
     def _mails(self, text: str) -> Iterator[Found]:
-        for start, end in self._mail.spans(text):
-            start += len(match[0]) if (match := _NOT_IN_MAIL.match(text[start:end].partition("@")[0])) else 0
-            if text[start] != "@" and self._domain(text[start:end]).fqdn and not _NOBODY.search(text[start:end]):
-                yield Found(start, end, "EMAIL")
+        for sign in _AT.finditer(text):
+            first = max(0, sign.start() - _LONGEST_LOCAL)
+            for start, end in self._mail.spans(text[first : sign.end() + _LONGEST_DOMAIN]):
+                start, end = first + start, first + end
+                if start <= sign.start() < end:
+                    refused = _NOT_IN_MAIL.match(text, start, sign.start())
+                    start += len(refused[0]) if refused else 0
+                    address = text[start:end]
+                    if address[0] != "@" and self._domain(address).fqdn and not _NOBODY.search(address):
+                        yield Found(start, end, "EMAIL")
 
 
 def _is_somebodys(address: str) -> bool:

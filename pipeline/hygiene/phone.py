@@ -7,6 +7,7 @@ of digits, and a number without a country code counts only when it is grouped as
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from pipeline.hygiene.spans import Found
 
@@ -20,7 +21,8 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _NEAR = 40  # characters before a number in which such a word counts
-_DECIMALS = re.compile(r"\d+\.\d+$|.*\d\.\d{6,}$")  # coordinates, fractions
+# Coordinates, fractions, American postcodes, rows of digits.
+_NO_PHONE = re.compile(r"\d+\.\d+$|.*\d\.\d{6,}$|[1-9]\d*/\d+$|\d{5}-\d{4}$|(?:\d[ ./-]+){3}")
 _FEWEST = 7  # digits; shorter ones are for emergencies
 _SEPARATED = re.compile(r"\d[ ()./\u00a0-]+\d")
 
@@ -31,26 +33,32 @@ class Phones:
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-        self._international = PhoneRecognizer(supported_regions=("DE",), leniency=1)
-        self._announced = PhoneRecognizer(supported_regions=REGIONS, leniency=1)
-        self._grouped = PhoneRecognizer(supported_regions=REGIONS, leniency=2)
+        self._international = [PhoneRecognizer(supported_regions=("DE",), leniency=1)]
+        self._announced = [PhoneRecognizer(supported_regions=(region,), leniency=1) for region in REGIONS]
+        self._grouped = [PhoneRecognizer(supported_regions=(region,), leniency=2) for region in REGIONS]
 
     def find(self, text: str) -> Iterator[Found]:
         """All of them; some may overlap."""
         for run in _RUN.finditer(text):
-            if run.start() and _NOT_BEFORE.match(text, run.start() - 1):
+            if _NO_PHONE.match(run[0]) or (run.start() and _NOT_BEFORE.match(text, run.start() - 1)):
                 continue
-            number = run[0]
-            if _DECIMALS.match(number):
+            international = run[0].startswith(("+", "00"))
+            announced = bool(_WORDS.search(text, max(0, run.start() - _NEAR), run.start()))
+            if not (international or announced or _SEPARATED.search(run[0])):
                 continue
-            if number.startswith(("+", "00")):
-                recognizer = self._international
-            elif _WORDS.search(text, max(0, run.start() - _NEAR), run.start()):
-                recognizer = self._announced
-            elif _SEPARATED.search(number):
-                recognizer = self._grouped
-            else:
-                continue
-            for result in recognizer.analyze(number, ["PHONE_NUMBER"]):
-                if sum(map(str.isdigit, number[result.start : result.end])) >= _FEWEST:
-                    yield Found(run.start() + result.start, run.start() + result.end, "PHONE")
+            recognizers = self._international if international else self._announced if announced else self._grouped
+            for start, end in _numbers(recognizers, run[0]):
+                number = run[0][start:end]
+                shaped = international or announced or _SEPARATED.search(number)
+                if shaped and sum(map(str.isdigit, number)) >= _FEWEST:
+                    yield Found(run.start() + start, run.start() + end, "PHONE")
+
+
+def _numbers(recognizers: list[Any], text: str) -> list[tuple[int, int]]:
+    """What the countries find; each costs time, so the first that takes the whole text for a number is enough."""
+    found: list[tuple[int, int]] = []
+    for recognizer in recognizers:
+        found += [(result.start, result.end) for result in recognizer.analyze(text, ["PHONE_NUMBER"])]
+        if (0, len(text)) in found:
+            break
+    return found

@@ -72,9 +72,7 @@ class Scrubber:
         found = [each for finder in self._finders for each in finder.find(text) if each.kind not in self._keep]
         if not found:
             return found
-        taken = [match.span() for match in _PLACEHOLDER.finditer(text)]
-        free = (each for each in found if all(each.end <= start or end <= each.start for start, end in taken))
-        return without_overlaps(free)
+        return without_overlaps(found, (match.span() for match in _PLACEHOLDER.finditer(text)), len(text))
 
     def scrub(self, text: str) -> Scrubbed:
         """One text."""

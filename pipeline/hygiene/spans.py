@@ -13,13 +13,23 @@ class Found:
     kind: str
 
 
-def without_overlaps(found: Iterable[Found]) -> list[Found]:
-    """In the order of the text. Of two that overlap a secret stays, then the longer one, then what is no phone."""
-    taken: list[Found] = []
+def without_overlaps(found: Iterable[Found], blocked: Iterable[tuple[int, int]], length: int) -> list[Found]:
+    """In the order of the text. Of two that overlap a secret stays, then the longer one, then what is no phone.
+
+    Args:
+        found: within a text of `length` characters.
+        blocked: starts and ends of what nothing may touch.
+        length: of the text.
+    """
+    taken = bytearray(length)
+    for start, end in blocked:
+        taken[start:end] = b"\1" * (end - start)
+    kept = []
     for each in sorted(found, key=_rank):
-        if all(each.end <= other.start or other.end <= each.start for other in taken):
-            taken.append(each)
-    return sorted(taken, key=lambda span: span.start)
+        if 1 not in taken[each.start : each.end]:
+            taken[each.start : each.end] = b"\1" * (each.end - each.start)
+            kept.append(each)
+    return sorted(kept, key=lambda span: span.start)
 
 
 def _rank(found: Found) -> tuple[bool, int, bool, int]:
