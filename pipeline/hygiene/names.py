@@ -1,17 +1,22 @@
 """Finds names of persons and places, where a spaCy model for it is installed. Without one they stay.
 
-Such a model guesses, other than the expressions beside it: it misses names and takes other words for names.
+Such a model guesses, unlike the expressions beside it: it misses names, and takes other words for names. What has
+digits or signs in it, or begins small, is not believed: models made for prose find many "places" in code and tables.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 from pipeline.hygiene.spans import Found
 from pipeline.lib.errors import ConfigurationError
 
 _USUAL = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm", "xx_ent_wiki_sm")
 _KINDS = {"PERSON": "PERSON", "PER": "PERSON", "GPE": "PLACE", "LOC": "PLACE", "FAC": "PLACE"}
+_SHAPED_LIKE_A_NAME = re.compile(r"[^\W\d_]+(?:[ .'’-]+[^\W\d_]+)*\.?")
+_NOT_NEEDED = ["tagger", "parser", "lemmatizer", "attribute_ruler", "morphologizer"]  # for finding names
 
 
 def installed(model: str | None) -> str | None:
@@ -36,10 +41,13 @@ class Names:
     def __init__(self, model: str) -> None:
         import spacy
 
-        self._model = spacy.load(model)
+        self._model = spacy.load(model, exclude=_NOT_NEEDED)
+        self._one_at_a_time = Lock()  # spaCy does not promise that threads may share a model
 
     def find(self, text: str) -> Iterator[Found]:
         """What the model takes for a person or a place."""
-        for entity in self._model(text).ents:
-            if entity.label_ in _KINDS:
+        with self._one_at_a_time:
+            entities = self._model(text).ents
+        for entity in entities:
+            if entity.label_ in _KINDS and entity.text[0].isupper() and _SHAPED_LIKE_A_NAME.fullmatch(entity.text):
                 yield Found(entity.start_char, entity.end_char, _KINDS[entity.label_])

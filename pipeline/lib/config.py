@@ -17,6 +17,7 @@ from pipeline.lib.sections import (
     Deploy,
     Engine,
     Harvest,
+    Hygiene,
     Model,
     Night,
     Notify,
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     providers: Providers = Providers()
     harvest: Harvest = Harvest()
+    hygiene: Hygiene = Hygiene()
     dataset: Dataset = Dataset()
     train: Train = Train()
     canary: Canary = Canary()

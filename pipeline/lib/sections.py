@@ -23,6 +23,7 @@ def _percent(value: Any) -> Any:
 
 Share = Annotated[float, BeforeValidator(_percent)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
+Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
 Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
 
 
@@ -110,6 +111,17 @@ class Harvest(Section):
     quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
     concurrency: int = Field(80, ge=1, description="failures worked on at the same time")
     timeout: float = Field(300, gt=0, description="seconds to wait for the teacher")
+
+
+class Hygiene(Section):
+    """What a teacher and a trainer must not see."""
+
+    privacy: bool = Field(True, description="secrets and personal data are replaced, by placeholders like <EMAIL_1>")
+    ner_model: str | None = Field(
+        None,
+        description="spaCy model for names and places: a package or a folder; none = en_core_web_… where installed",
+    )
+    keep: Annotated[list[Kept], BeforeValidator(_split)] = Field([], description="classes that are not replaced")
 
 
 class Dataset(Section):
