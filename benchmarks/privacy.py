@@ -16,18 +16,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from benchmarks import privacy_set
+from benchmarks import privacy_secrets, privacy_set
+from benchmarks.privacy_secrets import SECRETS
 from benchmarks.privacy_set import NAMES, PERSONAL, Labelled
-from benchmarks.privacy_values import SECRETS, email, phone
+from benchmarks.privacy_values import email, phone
 from benchmarks.table import Row, finish
 from pipeline.hygiene.privacy import Scrubber
 from pipeline.hygiene.spans import Found
 
 _MORE = 4
-_WORDS = (
+_TALK = (
     "the a model train answer question please could you explain why my code does not work when it runs on two machines "
     "with the new version because it says index out of range and then stops after a while thanks for your help"
-).split()
+)
 _PRESIDIO = {
     "EMAIL_ADDRESS": "EMAIL",
     "PHONE_NUMBER": "PHONE",
@@ -65,10 +66,10 @@ def _covers(found: Found, label: privacy_set.Span) -> bool:
 
 
 def chat(seed: int, count: int) -> list[str]:
-    """Texts of 60 words; one in ten with a mail address, one in twenty with a telephone number, one in four a number."""
+    """Texts of 60 words; one in ten with a mail address, one in twenty with a telephone number."""
     source, texts = random.Random(seed), []
     for number in range(count):
-        words = source.choices(_WORDS, k=60)
+        words = source.choices(_TALK.split(), k=60)
         if number % 10 == 0:
             words[30] = email(source)
         if number % 20 == 0:
@@ -155,7 +156,7 @@ def personal_rows(seed: int, each: int, find: Find) -> list[Row]:
 
 def secret_rows(seed: int, each: int, find: Find) -> list[Row]:
     """All planted secrets against the bar, then every format; detect-secrets' own scan beside it."""
-    texts = privacy_set.secrets(seed, each)
+    texts = privacy_secrets.texts(seed, each)
     ours, some = judged(find, texts)["all"], [text for at, text in enumerate(texts) if at % each < 20]
     scan = judged(detect_secrets(), some)["all"]
     rows = [
@@ -192,7 +193,11 @@ def measure(seed: int, ner_model: str | None, quick: bool) -> list[Row]:
     texts, analyze = chat(seed, count), presidio()
     speed = per_second(forms.scrub, texts)
     rows.append(Row("texts of 60 words in a second, one core", "≥ 2000", f"{speed:.0f}", speed >= 2000))
-    rows.append(Row("… presidio's AnalyzerEngine", "–", f"{per_second(lambda text: list(analyze(text)), texts[:500]):.0f}", None))
+    rows.append(
+        Row(
+            "… presidio's AnalyzerEngine", "–", f"{per_second(lambda text: list(analyze(text)), texts[:500]):.0f}", None
+        )
+    )
     return rows
 
 

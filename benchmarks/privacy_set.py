@@ -129,7 +129,7 @@ _ID = [
 ]
 _NEGATIVE = [
     'PUSH #%small%\nPUSH #%number%\nADD\nSTORE "total"\nHALT',
-    "loop:\nLOAD \"n\"\nJZ done\nPUSH #1\nSUB\nSTORE \"n\"\nJMP loop\ndone:\nHALT",
+    'loop:\nLOAD "n"\nJZ done\nPUSH #1\nSUB\nSTORE "n"\nJMP loop\ndone:\nHALT',
     "commit %hash%\nDate:   Thu %date% %time%\n\n    Fix off-by-one in parser",
     "%short_hash% Merge branch 'main' into fix-%number%",
     "git revert %hash% failed, what now?",
@@ -189,51 +189,6 @@ _NAMES = [
     "%person% asked whether the train from %place% is late.",
     "I am %person% and I need a doctor in %place%.",
 ]
-_SECRET_CHAT = [
-    "is this key still valid: %X%",
-    "I pasted %X% into the chat by mistake, what now?",
-    'client = Client("%X%")',
-    "export TOKEN=%X%",
-    'curl -H "Authorization: Bearer %X%" https://api.internal/v1/things',
-    "config:\n  token: %X%\n  retries: %small%",
-    '{"token": "%X%", "retries": %small%}',
-    "%date% %time% DEBUG sending token=%X% to upstream",
-    "%X%",
-    "Why does it say 401?\n\n```\n%X%\n```\n",
-]
-_SECRET_IN_PLACE = {
-    "aws secret key": [
-        "aws_secret_access_key = %X%",
-        'AWS_SECRET_ACCESS_KEY="%X%"',
-        "secretAccessKey: '%X%'",
-        "export AWS_SECRET_ACCESS_KEY=%X%",
-        '{"SecretAccessKey": "%X%"}',
-    ],
-    "azure storage": [
-        "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=%X%;EndpointSuffix=core.windows.net",
-        "az storage blob list --account-name shop --account-key %X%",
-    ],
-    "npm": [*_SECRET_CHAT, "//registry.npmjs.org/:_authToken=%X%"],
-    "url password": [
-        "postgres://app:%X%@db.internal:5432/shop",
-        "git clone https://bot:%X%@git.acme-tools.io/team/app.git",
-        'url = "amqp://worker:%X%@queue:5672/"',
-        "connect with mongodb+srv://root:%X%@cluster0.mongodb.net/test?retryWrites=true please",
-        "redis://:%X%@cache:6379/0",
-    ],
-    "assignment": [
-        "password=%X%",
-        'password = "%X%"',
-        "DB_PASSWORD=%X%",
-        'api_key: "%X%"',
-        '{"user": "app", "password": "%X%"}',
-        "mysql:\n  user: app\n  password: %X%\n  port: 3306",
-        "client_secret='%X%'",
-        "My password is: password: %X%",
-        "const apiKey = '%X%';",
-        "spring.datasource.password=%X%",
-    ],
-}
 
 
 def fill(random: Random, template: str, about: str) -> Labelled:
@@ -268,16 +223,3 @@ def names(seed: int, count: int = 200) -> list[Labelled]:
     """Texts with a person and a place each."""
     random = Random(seed)
     return [fill(random, random.choice(_NAMES), "names") for _ in range(count)]
-
-
-def secrets(seed: int, each: int = 100) -> list[Labelled]:
-    """`each` texts of every format of secret, one planted in each."""
-    random, made = Random(seed), []
-    for about, maker in values.SECRETS.items():
-        templates = _SECRET_IN_PLACE.get(about, _SECRET_CHAT)
-        for _ in range(each):
-            value = maker(random)
-            before, after = (fill(random, part, "").text for part in random.choice(templates).split("%X%"))
-            span = Span(len(before), len(before) + len(value), "SECRET")
-            made.append(Labelled(before + value + after, (span,), about))
-    return made

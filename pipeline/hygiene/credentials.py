@@ -61,21 +61,22 @@ _FORMATS = {
 _HEADER = re.compile(r"(?i)\b(?:bearer|basic)\s+((?=[\w.~+/=-]*\d)[\w.~+/=-]{16,})")
 _URL = re.compile(r"://[^\s:/?#@\"']*:([^\s/?#\"'<>]+)@")
 _NAME = (
-    r"(?:passwor[dt]|passwd|passphrase|passcode|(?<![a-z])pass|pwd|kennwort|contraseña|mot[ _]de[ _]passe"
+    r"(?:passwor[dt]|passwd|passphrase|passcode|(?<![a-z])pass|pwd|kennwort|contraseña|пароль|密码|mot[ _]de[ _]passe"
     r"|secret|token|credentials?|(?:api|access|account|auth|private|encryption|signing)[_-]?key)"
 )
 # A name that means a secret, a sign of assignment, a value in quotes or without.
 _ASSIGNED = re.compile(
     rf"(?i)(?P<name>{_NAME})(?:[_-]?(?:key|value|prod|production|dev|test|live|staging|\d+))?"
-    r"(?:[\"'`\]]{0,2}\s*(?::=|=>|={1,3}|!={1,2}|:)\s*|\s+(?:is|was|ist|es|est)\s+:?\s*)"
+    r"(?:[\"'`\]]{0,2}\s*(?::=|=>|={1,3}|!={1,2}|[:：])\s*|\s+(?:is|was|ist|es|est)\s+:?\s*)"
     r"@?(?:\"(?P<double>[^\"\s]{4,})\"|'(?P<single>[^'\s]{4,})'|`(?P<back>[^`\s]{4,})`"
     r"|(?P<bare>[^\s\"'`,;&<>(){}\[\]|]{6,})(?![(\[]))"
 )
 _FLAG = re.compile(rf"(?i)--(?:[a-z]+-)*(?P<name>{_NAME})\s+(?P<bare>[^\s\"'`]{{6,}})")
 _NAME_HINT = re.compile(rf"(?i){_NAME}")
-_NO_SECRETS = frozenset(
-    "password passwd pass secret token string example changeme none null true false required optional undefined "
-    "redacted hidden unknown missing invalid expired incorrect wrong secretstr varchar integer boolean".split()
+_STANDS_FOR_NOTHING = re.compile(
+    r"(?i)(?:passw(?:or)?d|pass|secret|token|string|changeme|none|null|true|false|required|optional|undefined|redacted"
+    r"|hidden|unknown|missing|invalid|expired|incorrect|wrong|secretstr|varchar|integer|boolean|[<\[{]*(?:your|my[-_]"
+    r"|example).*|(.)\1*)$"
 )
 _NAME_OF_A_SECRET = re.compile(rf"(?i)[a-z_]*{_NAME}(?:_[a-z_]+)?\d?$")
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$|.*://")  # a member, or an address where it lies
@@ -123,20 +124,17 @@ class Credentials:
             for match in expression.finditer(text):
                 groups = match.groupdict()
                 name = groups.pop("name")
-                kind = next(group for group, value in groups.items() if value)
-                value = match[kind].rstrip(".,") if kind == "bare" else match[kind]
-                fills = match[0][: -len(match[kind])].endswith((": ", ":", "=")) and _TO_THE_END.match(text, match.end())
-                if self._is_value(value) and (kind != "bare" or self._is_bare_value(name, value, bool(fills))):
-                    yield Found(match.start(kind), match.start(kind) + len(value), "SECRET")
+                kind, value = next((kind, value) for kind, value in groups.items() if value)
+                value = value.rstrip(".,") if kind == "bare" else value
+                start = match.start(kind)
+                if self._is_value(value) and (kind != "bare" or self._is_bare_value(name, value, _fills(match, start))):
+                    yield Found(start, start + len(value), "SECRET")
 
     def _is_value(self, value: str) -> bool:
         """Not a stand-in such as `password`, `${PASSWORD}`, `<your-key>`, `****`."""
-        lowered = value.lower()
         return (
-            lowered not in _NO_SECRETS
+            not _STANDS_FOR_NOTHING.match(value)
             and not _NAME_OF_A_SECRET.match(value)
-            and not lowered.lstrip("<[{").startswith(("your", "my-", "my_", "example"))
-            and len(set(lowered)) > 1
             and not any(test(value) for test in self._not_a_value)
         )
 
@@ -150,6 +148,12 @@ class Credentials:
         if self._without_letters(value):
             return name.lower().startswith(("pass", "pwd")) and value.isdecimal()
         return fills_line or bool(_DIGIT_OR_SIGN.search(value))
+
+
+def _fills(match: re.Match[str], start: int) -> bool:
+    """As in a file of settings: `name=value` or `name: value`, and nothing behind it in its line."""
+    sign = match.string[max(0, start - 2) : start]
+    return sign.endswith(("=", ":", ": ")) and bool(_TO_THE_END.match(match.string, match.end()))
 
 
 def _whole(match: re.Match[str]) -> Found:

@@ -43,7 +43,7 @@ class PersonalData:
 
         self._plain = [(Recognizer(named(name), hint), kind) for name, (kind, hint) in _RECOGNIZERS.items()]
         self._addresses = Recognizer(named("IpRecognizer"), _ADDRESS)
-        # EmailRecognizer itself would fetch the list of public suffixes; the one that is installed with tldextract will do.
+        # EmailRecognizer would fetch the list of public suffixes; the one that comes with tldextract will do.
         self._mail = Recognizer(PatternRecognizer("EMAIL", patterns=EmailRecognizer.PATTERNS), "@")
         self._domain = TLDExtract(cache_dir=None, suffix_list_urls=())
         self._phones, self._identity = Phones(), IdentityNumbers()

@@ -24,7 +24,8 @@ from pipeline.hygiene.spans import Found, without_overlaps
 
 # Fields of interactions, feedback and rewrites that people or models wrote; in lists of messages it is `content`.
 TEXT_FIELDS = frozenset(
-    "content answer error comment edited preferred instruction output reasoning bad_output".split()
+    {"content", "answer", "error", "comment", "edited", "preferred"}
+    | {"instruction", "output", "reasoning", "bad_output"}
 )
 _NESTED = frozenset({"messages", "feedback", "prompt", "chosen", "rejected"})
 _PLACEHOLDER = re.compile(r"<(SECRET|EMAIL|PHONE|CARD|IBAN|WALLET|IP|MAC|ID|PERSON|PLACE)_(\d+)>")
