@@ -14,6 +14,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 from benchmarks import privacy_secrets, privacy_set
@@ -210,7 +211,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = measure(options.seed, options.ner_model, options.quick)
-    details: dict[str, Any] = {"seed": options.seed}
+    libraries = {name: version(name) for name in ("presidio-analyzer", "detect-secrets", "phonenumbers")}
+    details: dict[str, Any] = {"seed": options.seed, "ner_model": options.ner_model, "libraries": libraries}
     finish("privacy", rows, details, options.json, keep=not options.quick)
 
 

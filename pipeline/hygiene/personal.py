@@ -20,6 +20,7 @@ _RECOGNIZERS = {
     "CryptoRecognizer": ("WALLET", r"(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}"),
 }
 _ADDRESS = r"\d\.\d{1,3}\.\d|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]*:"
+_CARD = re.compile(r"\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5}")  # as they are printed
 _ETHEREUM = re.compile(r"\b0x[0-9a-fA-F]{40}\b")  # presidio knows Bitcoin only
 _VERSION = re.compile(r"(?i)(?:\bv|version|release|build|firmware|driver|[=<>~]=)\s*[:=]?\s*$")
 _NOBODY = re.compile(r"(?i)@(?:[\w.-]+\.)?(?:example(?:\.(?:com|org|net))?|test|invalid|localhost|local)$|^git@")
@@ -28,7 +29,7 @@ _GIVEN_OUT = ipaddress.ip_network("2000::/3")
 
 
 _DIGIT = re.compile(r"\d|::")
-_AT = re.compile("@")
+_AT = re.compile(r"(?<=\S)@(?=\w[\w.-]{0,250}\.\w)")
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 255  # characters; the expression of presidio is slow on long runs of letters
 _NOT_IN_MAIL = re.compile(r".*[=/{|}`?^*#$&!~]'*|'+")  # allowed before an @ by its standard, used by no provider
 
@@ -55,7 +56,8 @@ class PersonalData:
             return
         for recognizer, kind in self._plain:
             for start, end in recognizer.spans(text):
-                yield Found(start, end, kind)
+                if kind != "CARD" or _CARD.fullmatch(text, start, end):
+                    yield Found(start, end, kind)
         for match in _ETHEREUM.finditer(text):
             yield Found(*match.span(), "WALLET")
         for start, end in self._addresses.spans(text):

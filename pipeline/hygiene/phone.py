@@ -13,18 +13,21 @@ from pipeline.hygiene.spans import Found
 
 # Whose national forms are known; a number with + or 00 is found whatever its country.
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "CH", "BR", "IN", "AU", "PL", "JP")
-_RUN = re.compile(r"(?:\+|00|\()?\d[\d \t\u00a0()./-]{5,22}\d")
-_NOT_BEFORE = re.compile(r"[\w#$€£/-]|(?<=\d)\.")
+_RUN = re.compile(r"(?:\+|00|\()?\d[\d \t\u00a0()./-]{5,22}\d(?!\d)")
+_NOT_BEFORE = re.compile(r"[\w#$€£/)-]|(?<=\d)\.")
 _WORDS = re.compile(
     r"\b(?:phone|call|tel|telephone|mobile|cell|cellphone|fax|sms|whatsapp|text me|ring|telefon|telefonnummer|handy"
     r"|mobil|rufnummer|anrufen|téléphone|portable|appeler|teléfono|móvil|llama|telefono|cellulare|telefone|celular)\b",
     re.IGNORECASE,
 )
 _NEAR = 40  # characters before a number in which such a word counts
-# Coordinates, fractions, American postcodes, rows of digits.
-_NO_PHONE = re.compile(r"\d+\.\d+$|.*\d\.\d{6,}$|[1-9]\d*/\d+$|\d{5}-\d{4}$|(?:\d[ ./-]+){3}")
+_NO_PHONE = re.compile(r"\d+\.\d+$|.*\d\.\d{6,}$|\d{5}-\d{4}$|(?:\d[ ./-]+){3}")  # decimals, postcodes, rows of digits
+# How a number without country code looks that nothing announces: (030) 20…, 0171/23…, 415-632-1234, 98765 43210.
+_GROUPED = re.compile(
+    r"\(\d+\)[ ./-]{0,3}\d|\(?(?:0\d+[ ./-]+\d|\d{3}([ .-])\d{2,3}\1\d\d|[6-9]\d{4} \d{5}$)",
+)
+_COUNTED = (re.compile(r"[*+^%]\s*$"), re.compile(r"\)?\s*[*+=^%]"))  # what stands before and after in arithmetic
 _FEWEST = 7  # digits; shorter ones are for emergencies
-_SEPARATED = re.compile(r"\d[ ()./\u00a0-]+\d")
 
 
 class Phones:
@@ -44,14 +47,19 @@ class Phones:
                 continue
             international = run[0].startswith(("+", "00"))
             announced = bool(_WORDS.search(text, max(0, run.start() - _NEAR), run.start()))
-            if not (international or announced or _SEPARATED.search(run[0])):
+            if not (international or announced) and _is_counted(text, *run.span()):
                 continue
             recognizers = self._international if international else self._announced if announced else self._grouped
             for start, end in _numbers(recognizers, run[0]):
                 number = run[0][start:end]
-                shaped = international or announced or _SEPARATED.search(number)
+                shaped = international or announced or _GROUPED.match(number)
                 if shaped and sum(map(str.isdigit, number)) >= _FEWEST:
                     yield Found(run.start() + start, run.start() + end, "PHONE")
+
+
+def _is_counted(text: str, start: int, end: int) -> bool:
+    before, after = _COUNTED
+    return bool(before.search(text, max(0, start - 5), start) or after.match(text, end))
 
 
 def _numbers(recognizers: list[Any], text: str) -> list[tuple[int, int]]:
