@@ -34,6 +34,8 @@ _PLUGINS = {
 }
 _LONG_GROUP = 20  # a group so long is the secret itself, a shorter one only a part of it
 
+# Forty characters say little, but beside an access key id they are its secret.
+_FORTY = r"(?<![\w/+=-])(?=[\w/+]{0,39}[A-Z])(?=[\w/+]{0,39}[g-z])[A-Za-z0-9/+]{40}(?![\w/+=-])"
 # Formats that detect-secrets 1.5 lacks, or whose newer forms it does not know.
 _FORMATS = {
     "github_pat_": r"github_pat_\w{22,}",
@@ -55,21 +57,23 @@ _FORMATS = {
         # Somebody cut the end off: all lines that may belong to it.
         r"|(?:(?:\s|\\n)+[A-Za-z0-9+/=]{16,})*(?:\n[A-Za-z0-9+/=]+(?=\n|\Z))?)"
     ),
-    # Forty characters say little, but beside an access key id they are its secret.
-    "AKIA": r"(?<![\w/+=-])(?=[\w/+]{0,39}[A-Z])(?=[\w/+]{0,39}[g-z])[A-Za-z0-9/+]{40}(?![\w/+=-])",
+    "AKIA": _FORTY,
+    "aws_secret": _FORTY,
 }
 _HEADER = re.compile(r"(?i)\b(?:bearer|basic)\s+((?=[\w.~+/=-]*\d)[\w.~+/=-]{16,})")
 _URL = re.compile(r"://[^\s:/?#@\"']*:([^\s/?#\"'<>]+)@")
+_LOGIN = re.compile(r"\s(?:-u|--user)[ =][\"']?[\w.@-]+:((?=\S*[A-Za-z])[^\s\"']{4,})")  # of curl
 _NAME = (
     r"(?:passwor[dt]|passwd|passphrase|passcode|(?<![a-z])pass|pwd|kennwort|contraseña|пароль|密码|mot[ _]de[ _]passe"
-    r"|secret|token|credentials?|(?:api|access|account|auth|private|encryption|signing)[_-]?key)"
+    r"|secret|token|credentials?|(?:api|access|account|auth|private|encryption|signing)[ _-]?key)"
 )
 # A name that means a secret, a sign of assignment, a value in quotes or without.
 _ASSIGNED = re.compile(
     rf"(?i)(?P<name>{_NAME})(?:[_-]?(?:key|value|prod|production|dev|test|live|staging|\d+))?"
     r"(?:[\"'`\]]{0,2}\s*(?::=|=>|={1,3}|!={1,2}|[:：])\s*|\s+(?:is|was|ist|es|est)\s+:?\s*)"
     r"@?(?:\"(?P<double>[^\"\s]{4,})\"|'(?P<single>[^'\s]{4,})'|`(?P<back>[^`\s]{4,})`"
-    r"|(?P<bare>[^\s\"'`,;&<>(){}\[\]|]{6,})(?![(\[]))"
+    # Commas and the like belong to it, unless they end it or a next `name=` follows.
+    r"|(?P<bare>(?:[^\s\"'`,;&<>(){}\[\]|]|[,;&|](?=[^\s,;&|\"'])(?!\w+\s*[=:])){6,})(?![(\[]))"
 )
 _FLAG = re.compile(rf"(?i)--(?:[a-z]+-)*(?P<name>{_NAME})\s+(?P<bare>[^\s\"'`]{{6,}})")
 _NAME_HINT = re.compile(rf"(?i){_NAME}")
@@ -109,6 +113,8 @@ class Credentials:
         lowered = text.lower()
         if "://" in text:
             yield from self._values(_URL, text)
+        if "curl" in lowered:
+            yield from self._values(_LOGIN, text)
         if "bearer" in lowered or "basic" in lowered:
             yield from self._values(_HEADER, text)
         if _NAME_HINT.search(text):

@@ -7,12 +7,12 @@ near ("PESEL", "social security"); one with letters or hyphens in the right plac
 import re
 from collections.abc import Iterator
 
-from pipeline.hygiene.recognizers import Recognizer, named
+from pipeline.hygiene.recognizers import ENOUGH, Recognizer, named
 from pipeline.hygiene.spans import Found
 
 _BY_FORM = {
-    "UsSsnRecognizer": r"\d{3}[- .]\d\d[- .]\d{4}",
-    "UsItinRecognizer": r"9\d\d[- ]\d\d[- ]\d{4}",
+    "UsSsnRecognizer": r"\d{3}[- .]?\d\d[- .]?\d{4}",
+    "UsItinRecognizer": r"9\d\d[- ]?\d\d[- ]?\d{4}",
     "UkNinoRecognizer": r"[A-Za-z]{2} ?\d\d ?\d\d ?\d\d ?[A-Da-d]",
     "EsNifRecognizer": r"\d{7}-?[A-Za-z]",
     "EsNieRecognizer": r"[X-Zx-z]\d{7}-?[A-Za-z]",
@@ -49,7 +49,7 @@ class IdentityNumbers:
     def find(self, text: str) -> Iterator[Found]:
         """All of them; some may overlap."""
         for recognizer, words, by_form in self._recognizers:
-            for start, end in recognizer.spans(text):
-                tells = by_form and re.search(r"[A-Za-z+-]", text[start:end])
+            for start, end, score in recognizer.scored(text):
+                tells = by_form and score >= ENOUGH and re.search(r"[A-Za-z+-]", text[start:end])
                 if tells or words.search(text, max(0, start - _NEAR), end + _NEAR // 2):
                     yield Found(start, end, "ID")

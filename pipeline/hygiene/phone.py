@@ -11,13 +11,15 @@ from typing import Any
 
 from pipeline.hygiene.spans import Found
 
-# Whose national forms are known; a number with + or 00 is found whatever its country.
+# Whose national forms are known; a number with + or 00 is found whatever its country. More where a word announces it.
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "CH", "BR", "IN", "AU", "PL", "JP")
+_MORE_REGIONS = ("CN", "KR", "IL", "RU", "TR", "MX", "AT", "BE", "SE", "IE", "ZA", "NG")
 _RUN = re.compile(r"(?:\+|00|\()?\d[\d \t\u00a0()./-]{5,22}\d(?!\d)")
-_NOT_BEFORE = re.compile(r"[\w#$€£/)-]|(?<=\d)\.")
+_NOT_BEFORE = re.compile(r"[A-Za-z0-9_#$€£/)-]|(?<=\d)\.")
 _WORDS = re.compile(
     r"\b(?:phone|call|tel|telephone|mobile|cell|cellphone|fax|sms|whatsapp|text me|ring|telefon|telefonnummer|handy"
-    r"|mobil|rufnummer|anrufen|téléphone|portable|appeler|teléfono|móvil|llama|telefono|cellulare|telefone|celular)\b",
+    r"|mobil|rufnummer|anrufen|téléphone|portable|appeler|teléfono|móvil|llama|telefono|cellulare|telefone|celular|телефон)\b"
+    r"|电话|手机|電話|携帯|전화",
     re.IGNORECASE,
 )
 _NEAR = 40  # characters before a number in which such a word counts
@@ -37,7 +39,9 @@ class Phones:
         from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
         self._international = [PhoneRecognizer(supported_regions=("DE",), leniency=1)]
-        self._announced = [PhoneRecognizer(supported_regions=(region,), leniency=1) for region in REGIONS]
+        self._announced = [
+            PhoneRecognizer(supported_regions=(region,), leniency=1) for region in REGIONS + _MORE_REGIONS
+        ]
         self._grouped = [PhoneRecognizer(supported_regions=(region,), leniency=2) for region in REGIONS]
 
     def find(self, text: str) -> Iterator[Found]:

@@ -9,6 +9,9 @@ In place of what is removed stands its class and a number, `<EMAIL_1>`. Within o
 number everywhere, so that the text keeps its sense. Scrubbing twice changes nothing; a text with nothing to remove is
 the same object afterwards. Programs, arithmetic, versions, dates, hashes (also the 40 digits of a commit) and UUIDs
 stay: long numbers and random-looking words are no secrets by themselves, only by their format or what stands before.
+
+What stays although it may be private: names and places without a model, postal addresses, passports, birthdays,
+passwords of several words, addresses disguised as `first.last[at]web.de`.
 """
 
 import re
