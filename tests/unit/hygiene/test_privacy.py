@@ -95,7 +95,7 @@ def test_a_text_without_anything_personal_comes_back_as_the_same_object(scrubber
         ("my social security number is 457551462", "my social security number is <ID_1>"),
         ("电话13800138000", "电话<PHONE_1>"),
         ("redis://:s3cr!t@cache:6379/0", "redis://:<SECRET_1>@cache:6379/0"),
-        ("AccountKey=" + "aB3/" * 21 + "aw==;x", "AccountKey=<SECRET_1>;x"),
+        ("AccountKey=" + "aB3/" * 21 + "aw==;Suffix=x", "AccountKey=<SECRET_1>;Suffix=x"),
         ("az --account-key Zm9vYmFy12== list", "az --account-key <SECRET_1> list"),
         ("Authorization: Bearer 0123456789abcdef0123", "Authorization: Bearer <SECRET_1>"),
     ],
