@@ -18,12 +18,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.hygiene import names
 from pipeline.hygiene.credentials import Credentials
 from pipeline.hygiene.personal import PersonalData
 from pipeline.hygiene.spans import Found, without_overlaps
+from pipeline.lib.sections import Kept
 
 # Fields of interactions, feedback and rewrites that people or models wrote; in lists of messages it is `content`.
 TEXT_FIELDS = frozenset(
@@ -31,7 +32,7 @@ TEXT_FIELDS = frozenset(
     | {"instruction", "output", "reasoning", "bad_output"}
 )
 _NESTED = frozenset({"messages", "feedback", "prompt", "chosen", "rejected"})
-_PLACEHOLDER = re.compile(r"<(SECRET|EMAIL|PHONE|CARD|IBAN|WALLET|IP|MAC|ID|PERSON|PLACE)_(\d+)>")
+_PLACEHOLDER = re.compile(rf"<({'|'.join(get_args(Kept))})_(\d+)>")
 _REPEATED = 6  # a secret this long is also removed where it stands alone, without what gave it away
 
 
