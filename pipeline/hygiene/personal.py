@@ -26,8 +26,6 @@ _VERSION = re.compile(r"(?i)(?:\bv|version|release|build|firmware|driver|[=<>~]=
 _NOBODY = re.compile(r"(?i)@(?:[\w.-]+\.)?(?:example(?:\.(?:com|org|net))?|test|invalid|localhost|local)$|^git@")
 # All that has been given out of IPv6. `a::b` in C++ is an address too, but nobody's.
 _GIVEN_OUT = ipaddress.ip_network("2000::/3")
-
-
 _DIGIT = re.compile(r"\d|::")
 _AT = re.compile(r"(?<=\S)@(?=\w[\w.-]{0,250}\.\w)")
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 255  # characters; the expression of presidio is slow on long runs of letters
