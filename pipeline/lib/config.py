@@ -17,6 +17,7 @@ from pipeline.lib.sections import (
     Deploy,
     Engine,
     Harvest,
+    Hygiene,
     Model,
     Night,
     Notify,
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     providers: Providers = Providers()
     harvest: Harvest = Harvest()
+    hygiene: Hygiene = Hygiene()
     dataset: Dataset = Dataset()
     train: Train = Train()
     canary: Canary = Canary()

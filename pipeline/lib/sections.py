@@ -23,6 +23,7 @@ def _percent(value: Any) -> Any:
 
 Share = Annotated[float, BeforeValidator(_percent)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
+Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
 Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
 
 
@@ -115,6 +116,17 @@ class Harvest(Section):
     )
     ray_address: str = Field("auto", description="the cluster's head, host:port; auto = the one of this machine")
     timeout: float = Field(300, gt=0, description="seconds to wait for the teacher")
+
+
+class Hygiene(Section):
+    """What a teacher and a trainer must not see."""
+
+    privacy: bool = Field(True, description="secrets and personal data are replaced, by placeholders like <EMAIL_1>")
+    ner_model: str | None = Field(
+        None,
+        description="spaCy model for names and places: a package or a folder; none = en_core_web_… where installed",
+    )
+    keep: Annotated[list[Kept], BeforeValidator(_split)] = Field([], description="classes that are not replaced")
 
 
 class Dataset(Section):
