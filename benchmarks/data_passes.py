@@ -26,7 +26,7 @@ def shipped(folder: Path, output: Path) -> int:
     from pipeline.lib import jsonl
 
     def kept() -> Any:
-        for row, stays in failures([OwnLog(folder)], 0, float("inf"), LocalExecutor(), Found()):
+        for row, stays in failures([(OwnLog(folder), 0.0)], float("inf"), LocalExecutor(), Found()):
             if stays:
                 yield row
 

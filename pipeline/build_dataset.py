@@ -18,13 +18,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.sources.configured import configured
 from pipeline.backends.sources.interface import Row
+from pipeline.hygiene.scrubbing import Scrubbing
 from pipeline.hygiene.sieve import Candidate, Exam, Limits, Sieve
 from pipeline.lib import exclusions, formats, generations, harvests, jsonl, questions, tokens
 from pipeline.lib.config import Settings
@@ -37,6 +38,7 @@ from pipeline.lib.sampling import Sample
 from pipeline.lib.signals import verdict
 
 MANIFEST = "dataset.json"
+_Record = TypeVar("_Record", Rewrite, Interaction)
 _EXAM = "stands in the hold-out or among the canary tasks"
 _HIDDEN = "is hidden this week, for the canary"
 
@@ -59,13 +61,11 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     latest, dropped = _latest(harvests.rewrites(layout), settings.harvest.quality_threshold)
     replay = Sample[Interaction](round(settings.dataset.replay * len(latest)), settings.dataset.seed)
     hidden = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, set(latest), replay)
-
-    sieve = Sieve([_replayed(each) for each in replay.items()] + [_rewritten(each) for each in latest.values()])
-    sieve.exclude(exclusions.read(layout))
-    sieve.protect(Exam(exam, _EXAM))
-    sieve.protect(Exam([row["messages"] for row in hidden], _HIDDEN))
-    sieve.merge()
-    sieve.limit(Limits(settings.dataset.user_share, settings.dataset.user_rows, tokens.counter(settings)))
+    removed: Counter[str] = Counter()
+    candidates = [_replayed(each) for each in _clean(replay.items(), settings, removed)]
+    candidates += [_rewritten(each) for each in _clean(latest.values(), settings, removed)]
+    hidden = _clean(hidden, settings, removed)
+    sieve = _sieve(settings, candidates, exam, [each.messages for each in hidden])
     dropped += [_dropped(each.interaction_id, each.messages, reason) for each, reason in sieve.dropped]
     rewrites = [each.record for each in sieve.kept if isinstance(each.record, Rewrite)]
     good = [each.record for each in sieve.kept if isinstance(each.record, Interaction)]
@@ -76,6 +76,7 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         "new": new,
         "rewrites": len(rewrites),
         "dropped": dict(Counter(row["reason"] for row in dropped)),
+        "removed": dict(removed),
     }
     needed = settings.dataset.min_failures_to_train
     if new < needed:
@@ -90,9 +91,34 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         "provenance.jsonl": [_provenance(each) for each in sieve.kept],
         "holdout.jsonl": holdout,
         "dropped.jsonl": dropped,
-        questions.HIDDEN: hidden,
+        questions.HIDDEN: [{"id": each.id, "messages": each.messages, "check": each.check} for each in hidden],
     }
     return {**_publish(settings, run, counts, tables), **counts}
+
+
+def _clean(records: Iterable[_Record], settings: Settings, removed: Counter[str]) -> list[_Record]:
+    """Without secrets and personal data; what a harvest has cleaned already stays as it is."""
+    records = list(records)
+    rows = [record.model_dump() for record in records]
+    clean, gone = Scrubbing(settings.hygiene)(rows)
+    removed.update(gone)
+    return [
+        record if same is row else type(record).model_validate(same)
+        for record, row, same in zip(records, rows, clean, strict=True)
+    ]
+
+
+def _sieve(
+    settings: Settings, candidates: list[Candidate], exam: list[list[Message]], hidden: list[list[Message]]
+) -> Sieve:
+    """Everything that may not be trained on taken out."""
+    sieve = Sieve(candidates)
+    sieve.exclude(exclusions.read(settings.layout))
+    sieve.protect(Exam(exam, _EXAM))
+    sieve.protect(Exam(hidden, _HIDDEN))
+    sieve.merge()
+    sieve.limit(Limits(settings.dataset.user_share, settings.dataset.user_rows, tokens.counter(settings)))
+    return sieve
 
 
 def _latest(rewrites: Iterable[Rewrite], threshold: float) -> tuple[dict[str, Rewrite], list[Row]]:
@@ -116,9 +142,11 @@ def _latest(rewrites: Iterable[Rewrite], threshold: float) -> tuple[dict[str, Re
     return kept, dropped
 
 
-def _from_sources(settings: Settings, exam: set[str], rewritten: set[str], replay: Sample[Interaction]) -> list[Row]:
+def _from_sources(
+    settings: Settings, exam: set[str], rewritten: set[str], replay: Sample[Interaction]
+) -> list[Interaction]:
     """One pass over everything recorded: offers good answers for replay, and returns this week's hidden questions."""
-    hidden: dict[str, Row] = {}
+    hidden: dict[str, Interaction] = {}
     now, share = time.time(), settings.dataset.hidden_share
     for row in _everything(settings):
         good = _called_good(row)
@@ -133,7 +161,7 @@ def _from_sources(settings: Settings, exam: set[str], rewritten: set[str], repla
         if key in exam:
             continue
         if hide:
-            hidden[key] = {"id": interaction.id, "messages": interaction.messages, "check": interaction.check}
+            hidden[key] = interaction
         elif key not in rewritten:
             replay.offer(key, interaction)
     return list(hidden.values())

@@ -14,27 +14,26 @@ it may when somebody has said more about it since.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
 
-from pipeline.backends.checks import run as checks
 from pipeline.backends.executors.choice import executor_of
 from pipeline.backends.executors.interface import Executor
-from pipeline.backends.sources.configured import configured
-from pipeline.backends.sources.failures import SAME_QUESTION, Found, failures
-from pipeline.backends.sources.interface import Row
+from pipeline.backends.sources import selection
+from pipeline.backends.sources.failures import Found
 from pipeline.backends.teachers.council import Decision
 from pipeline.backends.teachers.deciding import Council, decisions, teacher_of, without_teacher
-from pipeline.lib import exclusions, harvests, jsonl, questions
+from pipeline.lib import harvests, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
-from pipeline.lib.files import publishing, sha256, write_json
+from pipeline.lib.files import sha256, write_json
 from pipeline.lib.harvests import HarvestFiles
+from pipeline.lib.layout import Layout
+from pipeline.lib.logs import logger
 from pipeline.lib.records import Failure, Rewrite
 
-_HELD_OUT = "held out this week, for the canary"
 _NOBODY = "nobody"  # decided without a teacher
 _BATCH = 64  # failures that go to another machine together
 
@@ -46,7 +45,7 @@ def harvest(
 
     Args:
         settings: where the sources are, how many samples, which quality.
-        since: seconds since 1970; none: `harvest.hours` before `until`.
+        since: seconds since 1970; none: where the last harvest ended, at least `harvest.hours` before `until`.
         until: seconds since 1970; none: now.
         dry_run: only find and count.
         version: the generation that drafts, served or not; none: the one that is served.
@@ -57,25 +56,25 @@ def harvest(
         BadRecordError, BusyError: not one source could be read. What cannot be read in a source that can is counted.
     """
     until = until or time.time()
-    since = until - settings.harvest.hours * 3600 if since is None else since
     files = harvests.of_day(settings.layout, datetime.fromtimestamp(until, UTC))
     found = Found()
     with executor_of(settings) as executor:
-        selected = _selected(settings, since, until, executor, found)
+        chosen = selection.selected(settings, since, until, executor, found)
         if dry_run:
-            outcomes = Counter("failures" if reason is None else reason for _, reason in selected)
+            outcomes = Counter("failures" if reason is None else reason for _, reason in chosen)
             return {"dry_run": True, **outcomes, **found.to_json()}
-        left_out = _write_failures(files, selected)
-        if not files.failures.stat().st_size:
+        written = selection.write(settings, files, chosen, executor)
+        _warn(found)
+        if not any(True for _ in harvests.failures(settings.layout, until)):
             raise NothingToDo("no failures in the window", "more of the past: --since")
-        teacher, counts = _decide_all(settings, files, version, executor)
+        teacher, counts = _decide_all(settings, files, until, version, executor)
     manifest = {
         "since": since,
         "until": until,
         "teacher": teacher,
         "failures": sum(found.signals.values()),
         **found.to_json(),
-        "left_out": left_out,
+        **written,
         **counts,
         **_totals(files),
     }
@@ -83,50 +82,27 @@ def harvest(
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
 
 
-def _selected(
-    settings: Settings, since: float, until: float, executor: Executor, found: Found
-) -> Iterator[tuple[Row, str | None]]:
-    """What failed, and for what goes no further the reason; the hold-out is set apart before anything is rewritten."""
-    now, share = time.time(), settings.dataset.hidden_share
-    excluded = exclusions.read(settings.layout)
-    for row, stays in failures(configured(settings), since, until, executor, found):
-        if not stays:
-            yield row, SAME_QUESTION
-        elif reason := excluded.reason(row["id"], row.get("user")):
-            yield row, reason
-        else:
-            hidden = questions.is_hidden(row, share, row["at"], now) and checks.usable(row.get("check"))
-            yield row, _HELD_OUT if hidden else None
-
-
-def _write_failures(files: HarvestFiles, selected: Iterable[tuple[Row, str | None]]) -> dict[str, int]:
-    """Both files at once; returns how many were left out, by reason."""
-    counts: Counter[str] = Counter()
-    with publishing(files.failures) as kept, publishing(files.left_out) as others:
-        for row, reason in selected:
-            if reason is None:
-                kept.write(jsonl.encode(row))
-            else:
-                counts[reason] += 1
-                signal = row["verdict"]["signal"]
-                others.write(jsonl.encode({"interaction_id": row["id"], "signal": signal, "reason": reason}))
-    return dict(counts)
+def _warn(found: Found) -> None:
+    for name, problems in found.problems.items():
+        if problems.count:
+            logger.warning("%s: %s", name, problems)
 
 
 def _decide_all(
-    settings: Settings, files: HarvestFiles, version: str | None, executor: Executor
+    settings: Settings, files: HarvestFiles, until: float, version: str | None, executor: Executor
 ) -> tuple[str, dict[str, int]]:
     """Decide what was not decided yet; returns who helped, and how many were worked on and left."""
+    layout = settings.layout
     name, worked_on, left = _NOBODY, 0, 0
-    for failure, decision in _by_themselves(settings, files):
+    for failure, decision in _by_themselves(layout, until):
         _write_down(files, failure, decision, _NOBODY, settings.harvest.quality_threshold)
         worked_on += 1
-    if any(without_teacher(failure) is None for failure in _read(files)):
+    if any(without_teacher(failure) is None for failure in harvests.failures(layout, until)):
         with teacher_of(settings, version) as teacher:
             name = teacher.name
-            pending = sum(1 for _ in _open(settings, files, name))
+            pending = sum(1 for _ in _open(layout, until, name))
             deadline = time.time() + 60 * settings.harvest.minutes
-            todo = _open(settings, files, name)
+            todo = _open(layout, until, name)
             if settings.harvest.executor == "local":
                 decided = decisions(todo, teacher, settings, deadline)
             else:
@@ -140,26 +116,21 @@ def _decide_all(
     return name, {"worked_on": worked_on, "left": left}
 
 
-def _read(files: HarvestFiles) -> Iterator[Failure]:
-    for row in jsonl.read(files.failures):
-        yield Failure.model_validate(row)
-
-
-def _by_themselves(settings: Settings, files: HarvestFiles) -> Iterator[tuple[Failure, Decision]]:
+def _by_themselves(layout: Layout, until: float) -> Iterator[tuple[Failure, Decision]]:
     """Failures that need no teacher and were not decided before."""
-    known = harvests.decided(settings.layout, _NOBODY)
-    for failure in _read(files):
+    known = harvests.decided(layout, _NOBODY)
+    for failure in harvests.failures(layout, until):
         if failure.news > known.get(failure.id, ()):
             decision = without_teacher(failure)
             if decision is not None:
                 yield failure, decision
 
 
-def _open(settings: Settings, files: HarvestFiles, teacher: str) -> Iterator[Failure]:
+def _open(layout: Layout, until: float, teacher: str) -> Iterator[Failure]:
     """Failures for the teacher, those that nobody tried yet before the others."""
-    known, tried = harvests.decided(settings.layout, teacher), harvests.tried(settings.layout)
+    known, tried = harvests.decided(layout, teacher), harvests.tried(layout)
     for tried_before in (False, True):
-        for failure in _read(files):
+        for failure in harvests.failures(layout, until):
             new = failure.news > known.get(failure.id, ())
             if new and (failure.id in tried) == tried_before and without_teacher(failure) is None:
                 yield failure

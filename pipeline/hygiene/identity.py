@@ -7,7 +7,7 @@ near ("PESEL", "social security"); one with letters or hyphens in the right plac
 import re
 from collections.abc import Iterator
 
-from pipeline.hygiene.recognizers import ENOUGH, Recognizer, named
+from pipeline.hygiene.recognizers import ENOUGH, Recognizer
 from pipeline.hygiene.spans import Found
 
 _BY_FORM = {
@@ -36,20 +36,19 @@ _NEAR = 60  # characters before, and half as many after, in which a word about a
 
 
 class IdentityNumbers:
-    """Made once (it imports presidio); then used from any number of threads."""
+    """Used from any number of threads."""
 
     def __init__(self) -> None:
-        self._recognizers = []
-        for table in (_BY_FORM, _BY_WORD):
-            for name, hint in table.items():
-                recognizer = Recognizer(named(name), hint)
-                words = "|".join(re.escape(word) for word in recognizer.words)
-                self._recognizers.append((recognizer, re.compile(rf"(?i)\b(?:{words})\b"), table is _BY_FORM))
+        self._recognizers = [
+            (Recognizer(name, hint), table is _BY_FORM)
+            for table in (_BY_FORM, _BY_WORD)
+            for name, hint in table.items()
+        ]
 
     def find(self, text: str) -> Iterator[Found]:
         """All of them; some may overlap."""
-        for recognizer, words, by_form in self._recognizers:
+        for recognizer, by_form in self._recognizers:
             for start, end, score in recognizer.scored(text):
                 tells = by_form and score >= ENOUGH and re.search(r"[A-Za-z+-]", text[start:end])
-                if tells or words.search(text, max(0, start - _NEAR), end + _NEAR // 2):
+                if tells or recognizer.words.search(text, max(0, start - _NEAR), end + _NEAR // 2):
                     yield Found(start, end, "ID")

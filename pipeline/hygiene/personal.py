@@ -7,10 +7,12 @@ machine itself or for documentation, and version strings of four parts after a w
 import ipaddress
 import re
 from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 from pipeline.hygiene.identity import IdentityNumbers
 from pipeline.hygiene.phone import Phones
-from pipeline.hygiene.recognizers import Recognizer, named
+from pipeline.hygiene.recognizers import Recognizer, standing_alone
 from pipeline.hygiene.spans import Found
 
 _RECOGNIZERS = {
@@ -33,19 +35,26 @@ _NOT_IN_MAIL = re.compile(r".*[=/{|}`?^*#$&!~]'*|'+")  # allowed before an @ by 
 
 
 class PersonalData:
-    """Made once (it imports presidio, which takes seconds); then used from any number of threads."""
+    """Used from any number of threads; imports presidio, which takes seconds, for the first text that needs it."""
 
     def __init__(self) -> None:
+        self._plain = [(Recognizer(name, hint), kind) for name, (kind, hint) in _RECOGNIZERS.items()]
+        self._addresses = Recognizer("IpRecognizer", _ADDRESS)
+        self._phones, self._identity = Phones(), IdentityNumbers()
+
+    @cached_property
+    def _mail(self) -> Any:
         from presidio_analyzer import PatternRecognizer
         from presidio_analyzer.predefined_recognizers import EmailRecognizer
+
+        return PatternRecognizer("EMAIL", patterns=EmailRecognizer.PATTERNS)
+
+    @cached_property
+    def _domain(self) -> Any:
+        """EmailRecognizer would fetch the list of public suffixes; the one that comes with tldextract will do."""
         from tldextract import TLDExtract
 
-        self._plain = [(Recognizer(named(name), hint), kind) for name, (kind, hint) in _RECOGNIZERS.items()]
-        self._addresses = Recognizer(named("IpRecognizer"), _ADDRESS)
-        # EmailRecognizer would fetch the list of public suffixes; the one that comes with tldextract will do.
-        self._mail = Recognizer(PatternRecognizer("EMAIL", patterns=EmailRecognizer.PATTERNS), "@")
-        self._domain = TLDExtract(cache_dir=None, suffix_list_urls=())
-        self._phones, self._identity = Phones(), IdentityNumbers()
+        return TLDExtract(cache_dir=None, suffix_list_urls=())
 
     def find(self, text: str) -> Iterator[Found]:
         """All of it; some may overlap."""
@@ -67,7 +76,7 @@ class PersonalData:
     def _mails(self, text: str) -> Iterator[Found]:
         for sign in _AT.finditer(text):
             first = max(0, sign.start() - _LONGEST_LOCAL)
-            for start, end in self._mail.spans(text[first : sign.end() + _LONGEST_DOMAIN]):
+            for start, end, _ in standing_alone(self._mail, text[first : sign.end() + _LONGEST_DOMAIN]):
                 start, end = first + start, first + end
                 if start <= sign.start() < end:
                     refused = _NOT_IN_MAIL.match(text, start, sign.start())

@@ -7,6 +7,7 @@ of digits, and a number without a country code counts only when it is grouped as
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from pipeline.hygiene.spans import Found
@@ -33,20 +34,25 @@ _FEWEST = 7  # digits; shorter ones are for emergencies
 
 
 class Phones:
-    """Made once (it imports presidio); then used from any number of threads."""
+    """Used from any number of threads; imports presidio when the first text could hold a number."""
 
-    def __init__(self) -> None:
-        from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+    @cached_property
+    def _international(self) -> list[Any]:
+        return _recognizers(("DE",), leniency=1)
 
-        self._international = [PhoneRecognizer(supported_regions=("DE",), leniency=1)]
-        self._announced = [
-            PhoneRecognizer(supported_regions=(region,), leniency=1) for region in REGIONS + _MORE_REGIONS
-        ]
-        self._grouped = [PhoneRecognizer(supported_regions=(region,), leniency=2) for region in REGIONS]
+    @cached_property
+    def _announced(self) -> list[Any]:
+        return _recognizers(REGIONS + _MORE_REGIONS, leniency=1)
+
+    @cached_property
+    def _grouped(self) -> list[Any]:
+        return _recognizers(REGIONS, leniency=2)
 
     def find(self, text: str) -> Iterator[Found]:
         """All of them; some may overlap."""
         for run in _RUN.finditer(text):
+            if sum(map(str.isdigit, run[0])) < _FEWEST:
+                continue
             if _NO_PHONE.match(run[0]) or (run.start() and _NOT_BEFORE.match(text, run.start() - 1)):
                 continue
             international = run[0].startswith(("+", "00"))
@@ -59,6 +65,12 @@ class Phones:
                 shaped = international or announced or _GROUPED.match(number)
                 if shaped and sum(map(str.isdigit, number)) >= _FEWEST:
                     yield Found(run.start() + start, run.start() + end, "PHONE")
+
+
+def _recognizers(regions: tuple[str, ...], leniency: int) -> list[Any]:
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+    return [PhoneRecognizer(supported_regions=(region,), leniency=leniency) for region in regions]
 
 
 def _is_counted(text: str, start: int, end: int) -> bool:

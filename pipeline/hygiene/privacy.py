@@ -1,6 +1,6 @@
 """Takes secrets and personal data out of what people wrote, before a teacher or a trainer sees it.
 
-    scrubber = Scrubber(ner_model=settings.hygiene.ner_model, keep=settings.hygiene.keep)    # once: takes seconds
+    scrubber = Scrubber(ner_model=settings.hygiene.ner_model, keep=settings.hygiene.keep)    # once
     clean = scrubber.scrub_row(interaction.model_dump())
     clean.row, clean.removed          the interaction without them; {"EMAIL": 2, "SECRET": 1} for the manifest
     scrubber.looks_for_names          False: no model for names is installed, so they stay; say so in the manifest
@@ -53,7 +53,7 @@ class ScrubbedRow:
 
 
 class Scrubber:
-    """Expensive to make (it imports presidio and spaCy, seconds); then used from any number of threads.
+    """Used from any number of threads. The first text that could hold personal data costs seconds: it imports presidio.
 
     Args:
         ner_model: spaCy model that finds names and places (installed package or folder); none = a usual one, if

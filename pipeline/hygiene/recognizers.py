@@ -5,6 +5,7 @@ Nothing here loads a language model or asks the network; importing presidio take
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 ENOUGH = 0.4  # presidio's score for "has the form, and nothing speaks against it"
@@ -13,17 +14,28 @@ _AFTER = re.compile(r"[A-Za-z0-9]|\.\d")
 
 
 class Recognizer:
-    """One of presidio's recognizers, asked only about texts that could hold what it looks for.
+    """One of presidio's recognizers, asked (and imported) only about texts that could hold what it looks for.
 
     Args:
-        recognizer: as `named` gives it.
+        name: its class in presidio.
         hint: an expression that matches somewhere in every text that holds one.
     """
 
-    def __init__(self, recognizer: Any, hint: str) -> None:
-        self._recognizer = recognizer
+    def __init__(self, name: str, hint: str) -> None:
+        self._name = name
         self._hint = re.compile(hint)
-        self.words = [str(word) for word in recognizer.context or ()]  # that people write beside it
+
+    @cached_property
+    def _recognizer(self) -> Any:
+        from presidio_analyzer import predefined_recognizers
+
+        return getattr(predefined_recognizers, self._name)()
+
+    @cached_property
+    def words(self) -> re.Pattern[str]:
+        """The words that people write beside it."""
+        words = "|".join(re.escape(str(word)) for word in self._recognizer.context or ())
+        return re.compile(rf"(?i)\b(?:{words})\b")
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Start and end of all that has the form, and that nothing speaks against."""
@@ -32,17 +44,14 @@ class Recognizer:
                 yield start, end
 
     def scored(self, text: str) -> Iterator[tuple[int, int, float]]:
-        """Start, end and presidio's score (0 to 1) of all that stands alone, not within a longer word or number."""
-        if not self._hint.search(text):
-            return
-        for result in self._recognizer.analyze(text, self._recognizer.supported_entities):
-            before = result.start and _BEFORE.match(text, result.start - 1)
-            if not before and not _AFTER.match(text, result.end):
-                yield result.start, result.end, result.score
+        """Start, end and presidio's score (0 to 1) of all that stands alone."""
+        if self._hint.search(text):
+            yield from standing_alone(self._recognizer, text)
 
 
-def named(name: str) -> Any:
-    """A recognizer by its class in presidio."""
-    from presidio_analyzer import predefined_recognizers
-
-    return getattr(predefined_recognizers, name)()
+def standing_alone(recognizer: Any, text: str) -> Iterator[tuple[int, int, float]]:
+    """What a recognizer of presidio finds, and its score (0 to 1), unless it is within a longer word or number."""
+    for result in recognizer.analyze(text, recognizer.supported_entities):
+        before = result.start and _BEFORE.match(text, result.start - 1)
+        if not before and not _AFTER.match(text, result.end):
+            yield result.start, result.end, result.score

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 3  # words
 _WORD = re.compile(r"\w+|[^\w\s]")
-_PROSE = frozenset(".,;:!?'\"`…“”„‘’«»()[]{}|_–—")  # says nothing about what is asked
+_PROSE = frozenset(".,;:!?'\"`…“”„‘’«»–—")  # says nothing about what is asked
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)  # odd, so that each mixes without loss
 
 

@@ -32,6 +32,7 @@ _MEANINGS = {
     ALPACA: "the rows of `sft` as instruction, input and output",
     PROMPT_COMPLETION: "the rows of `sft`, cut before the answer",
     "holdout.jsonl": "questions that were never trained on",
+    "provenance.jsonl": "whose row it is, from where, by which signal",
     "hidden.jsonl": "questions kept from training for a week",
     "dropped.jsonl": "what was left out, each with its reason",
 }
@@ -106,7 +107,8 @@ def card(manifest: Mapping[str, Any], contents: Mapping[str, list[Row]]) -> str:
     """The folder's README.md: with it `datasets.load_dataset(folder, "preferences")` finds each table that has rows.
 
     Args:
-        manifest: `run`; `dropped`, how many rows were left out for which reason.
+        manifest: `run`; `dropped`, how many rows were left out for which reason; `removed`, how many secrets and
+            personal data of which class.
         contents: all tables; name of the file → its rows.
     """
     filled = {name: rows for name, rows in contents.items() if rows}
@@ -146,6 +148,9 @@ A rewrite is a better answer to something that failed; replay is an answer that 
 
 ## What was removed
 {_lines(f"- {reason}: {count}" for reason, count in sorted(manifest.get("dropped", {}).items())) or "Nothing."}
+
+Taken out of the texts, by class (a placeholder such as `<EMAIL_1>` stands in its place):
+{_lines(f"- {kind}: {count}" for kind, count in sorted(manifest.get("removed", {}).items())) or "Nothing."}
 
 ## Intended use
 To fine-tune the model whose failures these are, and to repeat or explain such a training. It is no benchmark, and no

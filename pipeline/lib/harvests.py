@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.lib import jsonl
 from pipeline.lib.errors import BadRecordError
+from pipeline.lib.files import read_json
 from pipeline.lib.layout import Layout
-from pipeline.lib.records import Rewrite
+from pipeline.lib.records import Failure, Record, Rewrite
 
 _UNSOLVED = ".unsolved.jsonl"
+_DAYS = 7  # files of failures that a harvest goes back: what it had no time for waits that long
+_Record = TypeVar("_Record", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,24 @@ def of_day(layout: Layout, day: datetime) -> HarvestFiles:
     )
 
 
+def failures(layout: Layout, until: float) -> Iterator[Failure]:
+    """The failures of this day and of the week before it, the newest file first; each once.
+
+    Raises:
+        BadRecordError: a line is no failure (file and line named).
+    """
+    last = of_day(layout, datetime.fromtimestamp(until, UTC)).failures.name
+    files = [
+        path for path in sorted(layout.training_data.glob("failures_????????.jsonl"), reverse=True) if path.name <= last
+    ]
+    seen: set[str] = set()
+    for path in files[:_DAYS]:
+        for failure in _records(path, Failure):
+            if failure.id not in seen:
+                seen.add(failure.id)
+                yield failure
+
+
 def rewrites(layout: Layout) -> Iterator[Rewrite]:
     """Every rewrite of every harvest, oldest file first.
 
@@ -47,11 +68,15 @@ def rewrites(layout: Layout) -> Iterator[Rewrite]:
     for path in sorted(layout.training_data.glob("harvest_*.jsonl")):
         if path.name.endswith(_UNSOLVED):
             continue
-        for number, record in jsonl.read_numbered(path):
-            try:
-                yield Rewrite.model_validate(record)
-            except ValueError as error:
-                raise BadRecordError(f"{path} line {number}: {str(error).splitlines()[0]}", "mend that line") from error
+        yield from _records(path, Rewrite)
+
+
+def _records(path: Path, kind: type[_Record]) -> Iterator[_Record]:
+    for number, record in jsonl.read_numbered(path):
+        try:
+            yield kind.model_validate(record)
+        except ValueError as error:
+            raise BadRecordError(f"{path} line {number}: {str(error).splitlines()[0]}", "mend that line") from error
 
 
 def unsolved(layout: Layout) -> Iterator[dict[str, Any]]:
@@ -79,3 +104,14 @@ def decided(layout: Layout, teacher: str) -> dict[str, tuple[float, float]]:
         news = (rewrite.weight, rewrite.said_at)
         known[rewrite.interaction_id] = max(news, known.get(rewrite.interaction_id, news))
     return known
+
+
+def last_read(layout: Layout) -> dict[str, float]:
+    """When each source was read last: the end of the latest harvest's window in which it could be."""
+    until: dict[str, float] = {}
+    for path in layout.training_data.glob("harvest_*.json"):
+        manifest = read_json(path)
+        for source in manifest.get("rows", {}):
+            if source not in manifest.get("unreadable", {}):
+                until[source] = max(float(manifest["until"]), until.get(source, 0.0))
+    return until

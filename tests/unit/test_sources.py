@@ -211,7 +211,7 @@ def test_the_strongest_signal_names_the_failure(more: dict[str, Any], signal: st
 
 
 def failed(*sources: Source, since: float = AT, until: float = AT + 9) -> list[tuple[str, str, bool]]:
-    rows = failures(sources, since, until, LocalExecutor(), Found())
+    rows = failures([(source, since) for source in sources], until, LocalExecutor(), Found())
     return [(row["id"][0], row["verdict"]["signal"], stays) for row, stays in rows]
 
 
@@ -244,11 +244,12 @@ def test_of_equal_questions_the_one_with_the_strongest_signal_stays(tmp_path: Pa
 
 def test_a_source_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path):
     found, absent = Found(), OpenAiJsonl(tmp_path / "absent.jsonl")
-    rows = failures([absent, own(tmp_path, d20=[interaction(success=False)])], AT, AT + 1, LocalExecutor(), found)
+    log = own(tmp_path, d20=[interaction(success=False)])
+    rows = failures([(absent, AT), (log, AT)], AT + 1, LocalExecutor(), found)
     assert len(list(rows)) == 1
     assert list(found.unreadable) == ["openai-jsonl:absent.jsonl"]
     with pytest.raises(UnavailableError, match=r"absent\.jsonl"):
-        list(failures([absent], AT, AT + 1, LocalExecutor(), Found()))
+        list(failures([(absent, AT)], AT + 1, LocalExecutor(), Found()))
 
 
 def test_what_was_overruled_is_counted(tmp_path: Path):
@@ -257,6 +258,6 @@ def test_what_was_overruled_is_counted(tmp_path: Path):
         interaction(feedback={"success": False, "thumb": 1}),
         interaction("b" * 24, feedback={"success": True, "thumb": -1}),
     ]
-    list(failures([own(tmp_path, d20=rows)], AT, AT + 1, LocalExecutor(), found))
+    list(failures([(own(tmp_path, d20=rows), AT)], AT + 1, LocalExecutor(), found))
     assert found.to_json()["overruled"] == {"thumbs_up": 1, "thumbs_down": 1}
     assert found.to_json()["signals"] == {"check_failed": 1}

@@ -68,19 +68,25 @@ class Selected:
 
 
 def failures(
-    sources: Sequence[Source], since: float, until: float, executor: Executor, found: Found
+    sources: Sequence[tuple[Source, float]], until: float, executor: Executor, found: Found
 ) -> Iterator[tuple[Row, bool]]:
     """Every failure of the window as a row, and whether it is the one of its question that stays.
 
     A row is an interaction with its `verdict`: {signal, weight, agreeing, overruled}. A source that cannot be read is
     noted in `found`, and the others go on.
 
+    Args:
+        sources: each with the beginning of its window, seconds since 1970.
+        until: the end of all windows.
+        executor: where rows are judged.
+        found: takes the counts.
+
     Raises:
         NightschoolError: not a single source could be read; the error of the first.
     """
     with tempfile.TemporaryFile() as spool, scratch(_TABLE) as best:
         count = 0
-        for failed in _failed(sources, since, until, executor, found):
+        for failed in _failed(sources, until, executor, found):
             best.executemany(
                 _KEEP,
                 [(_digest(row), row["verdict"]["weight"], number) for number, row in enumerate(failed, start=count)],
@@ -104,9 +110,9 @@ def _marked(spool: IO[bytes], kept: Iterator[int]) -> Iterator[tuple[Row, bool]]
 
 
 def _failed(
-    sources: Sequence[Source], since: float, until: float, executor: Executor, found: Found
+    sources: Sequence[tuple[Source, float]], until: float, executor: Executor, found: Found
 ) -> Iterator[list[Row]]:
-    for source in sources:
+    for source, since in sources:
         problems = found.problems[source.name] = Problems()
         try:
             suspects = _suspects(source.rows(since, until, problems), source.name, found)

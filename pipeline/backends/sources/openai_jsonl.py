@@ -11,7 +11,7 @@ Besides these, the fields of an interaction are understood where present (`at` o
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.backends.sources.interface import Row
 from pipeline.lib import jsonl
@@ -24,9 +24,11 @@ _CARRIED = ("user", "session", "model", "success", "error", "confidence", "check
 class OpenAiJsonl:
     """See `pipeline.backends.sources.interface.Source`. One file."""
 
+    kind: ClassVar[str] = "openai-jsonl"
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = f"openai-jsonl:{path.name}"
+        self.name = f"{self.kind}:{path.name}"
 
     def rows(self, since: float, until: float, problems: Problems) -> Iterator[Row]:
         """Rows without a time count as asked when the file was last written."""
