@@ -6,6 +6,8 @@ from typing import Any
 
 import typer
 
+from pipeline.commands.common import show_table
+
 
 def show_versions(result: dict[str, Any]) -> None:
     """One line a generation."""
@@ -22,7 +24,7 @@ def show_versions(result: dict[str, Any]) -> None:
         )
         for each in result["versions"]
     ]
-    _table(("version", "parent", "base", "created", "rows", "verdict", "held-out", "marks"), rows)
+    show_table(("version", "parent", "base", "created", "rows", "verdict", "held-out", "marks"), rows)
 
 
 def show_comparison(result: dict[str, Any]) -> None:
@@ -45,7 +47,7 @@ def show_comparison(result: dict[str, Any]) -> None:
         for name, words in shown.items()
     ]
     rows.append(("right", *(result["both_right"] + result[f"only_{side}_right"] for side in ("first", "second"))))
-    _table(("", first["id"], second["id"]), rows)
+    show_table(("", first["id"], second["id"]), rows)
     if result["questions"]:
         typer.echo(
             f"{result['questions']} questions asked of both; right on: only {first['id']} "
@@ -89,7 +91,7 @@ def show_validation(result: dict[str, Any]) -> None:
         )
         for group, each in result["groups"].items()
     ]
-    _table(("questions", "asked", "yesterday right", "today right", "improvement", "interval"), rows)
+    show_table(("questions", "asked", "yesterday right", "today right", "improvement", "interval"), rows)
 
 
 def show_lineage(story: dict[str, Any]) -> None:
@@ -118,16 +120,6 @@ def show_lineage(story: dict[str, Any]) -> None:
         )
     if not story["generations"]:
         typer.echo("trained      by no generation that is still there")
-
-
-def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*("–" if value is None else str(value) for value in row))
-    Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
 
 
 def _base(each: dict[str, Any]) -> str | None:

@@ -1,0 +1,39 @@
+"""From somebody's chats to a trained candidate: two commands, and no file is edited by hand."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Home
+
+SAMPLES = Path(__file__).parent.parent / "unit" / "samples"
+
+
+@pytest.fixture
+def with_chats(home: Home, tmp_path: Path) -> Home:
+    """A home of somebody whose Open WebUI lies where it usually does."""
+    data = tmp_path / "open-webui"
+    data.mkdir()
+    shutil.copy(SAMPLES / "openwebui_0.12.4_webui.db", data / "webui.db")
+    home.environment = {"DATA_DIR": str(data), "MIN_FAILURES_TO_TRAIN": "1", "NIGHTSCHOOL_TRAIN__EPOCHS": "2"}
+    return home
+
+
+def test_an_open_webui_database_becomes_a_candidate_with_two_commands(with_chats: Home) -> None:
+    shown = with_chats.run("sources")
+    assert "nightschool sources add open-webui" in shown.stdout
+    with with_chats.serving():
+        assert with_chats.run("sources", "add", "open-webui").returncode == 0
+        night = with_chats.night()
+    # The starter model writes programs: what it makes of two answers about France is the canary's to say.
+    assert night.returncode in (0, 20, 21), night.stderr
+    (run,) = (path.parent.name for path in with_chats.folder.glob("loras/2*/generation.json"))
+    rewrites = with_chats.lines("training_data/harvest_????????.jsonl")
+    assert {row["source"].partition(":")[0] for row in rewrites} == {"open-webui"}
+    assert {row["output"] for row in rewrites} == {"The capital of France is Paris, of course."}
+    (row,) = with_chats.lines(f"training_data/{run}/sft.jsonl")
+    assert row["messages"][-1]["content"] == "The capital of France is Paris, of course."
+    assert with_chats.lines(f"loras/{run}/interaction_ids.jsonl") == [{"id": row["interaction_id"]}]
+    again = with_chats.run("harvest")
+    assert again.returncode == 10
+    assert "decided already" in again.stderr
