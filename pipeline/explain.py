@@ -9,12 +9,10 @@ from typing import Any
 from pipeline.backends.sources.own_log import OwnLog
 from pipeline.lib import generations, harvests, jsonl, lineage
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import UsageError
 from pipeline.lib.generations import PROMOTED, Generation
+from pipeline.lib.identities import beginning, only
 from pipeline.lib.layout import Layout
 from pipeline.lib.records import Interaction, failure_signal
-
-SHORTEST_PREFIX = 6
 
 Row = dict[str, Any]
 
@@ -31,9 +29,7 @@ def explain(settings: Settings, identity: str) -> Row:
         BadRecordError: a file cannot be read.
     """
     layout = settings.layout
-    wanted = identity.removeprefix("chatcmpl-").lower()
-    if len(wanted) < SHORTEST_PREFIX:
-        raise UsageError(f"{identity!r} is too short", f"give at least {SHORTEST_PREFIX} characters of the id")
+    wanted = beginning(identity)
     logged = [each for each in _logged(layout) if each.id.startswith(wanted)]
     rewrites = [each for each in harvests.rewrites(layout) if each.interaction_id.startswith(wanted)]
     unsolved = [row for row in harvests.unsolved(layout) if str(row["interaction_id"]).startswith(wanted)]
@@ -46,7 +42,7 @@ def explain(settings: Settings, identity: str) -> Row:
     known = {each.id for each in logged} | {each.interaction_id for each in rewrites}
     known |= {str(row["interaction_id"]) for row in [*unsolved, *datasets]}.union(*(found for _, found in trained))
     return {
-        "id": _only(identity, known),
+        "id": only(identity, known),
         "interaction": _told(logged[0]) if logged else None,
         "rewrites": [each.model_dump(exclude={"messages", "check", "interaction_id"}) for each in rewrites],
         "unsolved": [{key: row.get(key) for key in ("signal", "reason", "teacher", "at")} for row in unsolved],
@@ -70,16 +66,6 @@ def _dataset_rows(layout: Layout) -> Iterator[Row]:
                     "used": used,
                     "reason": row.get("origin") if used else row["reason"],
                 }
-
-
-def _only(identity: str, known: set[str]) -> str:
-    if not known:
-        raise UsageError(f"no interaction {identity!r}", "logs/interactions/*.jsonl holds the ids")
-    if len(known) > 1:
-        raise UsageError(
-            f"{identity!r} is the beginning of {len(known)} ids", f"such as {', '.join(sorted(known)[:3])}"
-        )
-    return known.pop()
 
 
 def _told(interaction: Interaction) -> Row:

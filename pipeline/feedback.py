@@ -15,12 +15,11 @@ from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import UnavailableError, UsageError
+from pipeline.lib.identities import beginning, only
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 from pipeline.lib.problems import Problems
 from pipeline.lib.records import Feedback, Record
-
-SHORTEST_PREFIX = 6
 
 Row = dict[str, Any]
 
@@ -134,21 +133,9 @@ def _wilson(up: int, total: int) -> list[float] | None:
 
 def _resolved(layout: Layout, identity: str) -> str:
     """The one logged interaction whose id begins so."""
-    wanted = identity.removeprefix("chatcmpl-").lower()
-    if len(wanted) < SHORTEST_PREFIX:
-        raise UsageError(f"{identity!r} is too short", f"give at least {SHORTEST_PREFIX} characters of the id")
-    known = {
-        str(line["id"])
-        for _, line in _lines(layout)
-        if line.get("kind") != "feedback" and str(line.get("id", "")).startswith(wanted)
-    }
-    if not known:
-        raise UsageError(f"no interaction {identity!r}", "logs/interactions/*.jsonl holds the ids")
-    if len(known) > 1:
-        raise UsageError(
-            f"{identity!r} is the beginning of {len(known)} ids", f"such as {', '.join(sorted(known)[:3])}"
-        )
-    return known.pop()
+    wanted = beginning(identity)
+    ids = (str(line.get("id", "")) for _, line in _lines(layout) if line.get("kind") != "feedback")
+    return only(identity, (each for each in ids if each.startswith(wanted)))
 
 
 def _lines(layout: Layout) -> Iterator[tuple[str, Row]]:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_CACHE = 16_000  # KiB that it may keep in memory; the rest is the kernel's to cache
+_CACHE = 8_000  # KiB that it may keep in memory; the rest is the kernel's to cache
 
 
 @contextmanager
