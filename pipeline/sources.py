@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.backends.sources.choice import detect, open_source
+from pipeline.backends.sources.choice import detect, open_source, resolved
 from pipeline.backends.sources.interface import Source
 from pipeline.lib.config import FILE_NAME, Settings
 from pipeline.lib.errors import ConfigurationError, DiskError, NightschoolError, UsageError
@@ -59,13 +59,16 @@ def add(settings: Settings, specification: str) -> dict[str, Any]:
 
     Args:
         settings: whose file is written.
-        specification: `kind`, or `kind:path` with the path relative to the home.
+        specification: `kind`, or `kind:path` with the path relative to the home. A bare kind is written down with the
+            path where it was found: cron's environment may not say where that is.
 
     Raises:
-        UsageError: no such kind, or nothing found.
+        UsageError: no such kind.
+        UnavailableError: nothing found.
         NightschoolError: it cannot be read.
     """
     try:
+        specification = resolved(specification, settings.home)
         source = open_source(specification, settings.home)
     except ConfigurationError as error:
         raise UsageError(str(error), error.hint) from error
@@ -77,18 +80,19 @@ def add(settings: Settings, specification: str) -> dict[str, Any]:
 
 
 def remove(settings: Settings, specification: str) -> dict[str, Any]:
-    """Have harvests leave a place alone.
+    """Have harvests leave a place alone; a bare kind means all places of that kind.
 
     Raises:
         UsageError: it is not in the file.
     """
     listed = _listed(settings.home)
-    if specification not in listed:
+    gone = [each for each in listed if specification in (each, each.partition(":")[0])]
+    if not gone:
         raise UsageError(
             f"{specification!r} is not in harvest.sources of {FILE_NAME}", f"there: {', '.join(listed) or 'none'}"
         )
-    _write(settings.home, [each for each in listed if each != specification])
-    return {"source": specification, "removed": True}
+    _write(settings.home, [each for each in listed if each not in gone])
+    return {"source": specification, "removed": gone}
 
 
 def preview(source: Source, since: float, until: float) -> dict[str, Any]:

@@ -79,6 +79,17 @@ def test_a_source_is_read_from_its_beginning_and_then_from_where_the_last_harves
     assert len(rewrites(settings.home)) == 3
 
 
+def test_a_second_harvest_of_a_day_forgets_nothing_that_the_first_one_found(settings: Settings):
+    log(settings.home, *said(1, NOW - 90 * DAY, edited="old"))
+    harvest(settings, None, NOW, dry_run=False)
+    log(settings.home, *said(2, edited="new"))
+    harvest(settings, None, NOW + 60, dry_run=False)
+    found = [row["id"][-1] for row in jsonl.read(settings.home / "training_data" / "failures_20251120.jsonl")]
+    assert found == ["2", "1"]
+    with pytest.raises(NothingToDo, match="decided already"):
+        harvest(settings, None, NOW + 120, dry_run=False)
+
+
 def test_secrets_reach_neither_teacher_nor_trainer(settings: Settings):
     row, feedback = said(1, edited="Write to joe@shop-of-joe.de.")
     row["messages"][0]["content"] = "Who is joe@shop-of-joe.de? My password: hunter2hunter2"

@@ -48,8 +48,8 @@ def open_source(specification: str, home: Path) -> Source:
         home: the folder of the installation.
 
     Raises:
-        ConfigurationError: no such kind (with a suggestion), or a bare kind that is not found here.
-        UnavailableError: no file matches.
+        ConfigurationError: no such kind (with a suggestion), or a bare one without a standard place.
+        UnavailableError: no file matches, or a bare kind is not found here.
     """
     kind, colon, written = specification.partition(":")
     source = _class(kind)
@@ -61,6 +61,18 @@ def open_source(specification: str, home: Path) -> Source:
     if len(paths) == 1:
         return source(paths[0])
     return Several(f"{kind}:{Path(written).name}", [source(path) for path in paths])
+
+
+def resolved(specification: str, home: Path) -> str:
+    """The same with its path: what a bare kind stands for here and now, whatever the environment is at night.
+
+    Raises:
+        ConfigurationError: no such kind.
+        UnavailableError: not found on this machine.
+    """
+    if ":" in specification:
+        return specification
+    return f"{specification}:{_detected(specification, _class(specification), home)[0]}"
 
 
 def detect(environ: Mapping[str, str], user_home: Path) -> list[tuple[str, Path]]:
@@ -101,9 +113,13 @@ def _paths(path: Path, kind: str) -> list[Path]:
 def _detected(kind: str, source: Callable[..., Source], home: Path) -> list[Path]:
     places = _standard_places(source, {**os.environ, "NIGHTSCHOOL_HOME": str(home)}, Path.home())
     found = next((place for place in places if _exists(place)), None)
+    if not places:
+        raise ConfigurationError(
+            f"no {kind} found on this machine", f"it has no standard place; name it as {kind}:path"
+        )
     if found is None:
-        looked = f"looked at {', '.join(map(str, places))}" if places else "it has no standard place"
-        raise ConfigurationError(f"no {kind} found on this machine", f"{looked}; name it as {kind}:path")
+        looked = ", ".join(map(str, places))
+        raise UnavailableError(f"no {kind} found on this machine", f"looked at {looked}; name it as {kind}:path")
     return [found]
 
 

@@ -56,14 +56,22 @@ def _windows(settings: Settings, since: float | None, until: float) -> list[Any]
 def write(
     settings: Settings, files: HarvestFiles, chosen: Iterator[tuple[Row, str | None]], executor: Executor
 ) -> dict[str, Any]:
-    """Write both files; returns how many were left out, by reason, and what was removed, by class."""
+    """Write both files; returns how many were left out, by reason, and what was removed, by class.
+
+    What an earlier harvest of the day found stays, unless this one has found it again.
+    """
     left_out: Counter[str] = Counter()
     removed: Counter[str] = Counter()
+    again: set[str] = set()
     scrubbing = Scrubbing(settings.hygiene)
     with publishing(files.failures) as kept, publishing(files.left_out) as others:
         for rows, gone in executor.map(scrubbing, _kept(chosen, others, left_out)):
             removed.update(gone)
             kept.write(b"".join(map(jsonl.encode, rows)))
+            again.update(row["id"] for row in rows)
+        for row in jsonl.read(files.failures):
+            if row["id"] not in again:
+                kept.write(jsonl.encode(row))
     return {
         "left_out": dict(left_out),
         "removed": dict(removed),
