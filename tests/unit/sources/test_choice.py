@@ -51,7 +51,7 @@ def test_a_plain_log_is_opened_by_its_existing_class(tmp_path: Path):
         ("langsmth", "did you mean 'langsmith'?"),
         ("???", "there are: llm, open-webui"),
         ("llm:", "for example llm:some/file"),
-        ("litellm", "it has no standard place; name it as litellm:path"),
+        ("litellm", "name it as litellm:path"),
     ],
 )
 def test_a_specification_that_makes_no_sense_says_what_would(

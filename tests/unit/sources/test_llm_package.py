@@ -1,21 +1,20 @@
-"""The real package writes, we read: skipped where `llm` is not installed."""
+"""The real package writes, we read."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import llm
 import pytest
+import sqlite_utils
 from foreign import read
+from llm import migrations
+from llm.logs import LogStore
 
 from pipeline.backends.sources.llm_log import LlmLog
 
-llm = pytest.importorskip("llm")
-sqlite_utils = pytest.importorskip("sqlite_utils")
-LogStore = pytest.importorskip("llm.logs").LogStore
-migrations = pytest.importorskip("llm.migrations")
 
-
-class Parrot(llm.Model):  # type: ignore[misc]
+class Parrot(llm.Model):
     """Says what it was asked, how often it was, or asks for a tool."""
 
     model_id = "parrot"
