@@ -100,9 +100,9 @@ def _decide_all(
     if any(without_teacher(failure) is None for failure in harvests.failures(layout, until)):
         with teacher_of(settings, version) as teacher:
             name = teacher.name
-            pending = sum(1 for _ in _open(layout, until, name))
+            pending = sum(1 for _ in _open(settings, until, name))
             deadline = time.time() + 60 * settings.harvest.minutes
-            todo = _open(layout, until, name)
+            todo = _open(settings, until, name)
             if settings.harvest.executor == "local":
                 decided = decisions(todo, teacher, settings, deadline)
             else:
@@ -118,7 +118,7 @@ def _decide_all(
 
 def _by_themselves(layout: Layout, until: float) -> Iterator[tuple[Failure, Decision]]:
     """Failures that need no teacher and were not decided before."""
-    known = harvests.decided(layout, _NOBODY)
+    known = harvests.decided(layout, _NOBODY, 0)
     for failure in harvests.failures(layout, until):
         if failure.news > known.get(failure.id, ()):
             decision = without_teacher(failure)
@@ -126,9 +126,10 @@ def _by_themselves(layout: Layout, until: float) -> Iterator[tuple[Failure, Deci
                 yield failure, decision
 
 
-def _open(layout: Layout, until: float, teacher: str) -> Iterator[Failure]:
+def _open(settings: Settings, until: float, teacher: str) -> Iterator[Failure]:
     """Failures for the teacher, those that nobody tried yet before the others."""
-    known, tried = harvests.decided(layout, teacher), harvests.tried(layout)
+    layout = settings.layout
+    known, tried = harvests.decided(layout, teacher, settings.harvest.samples), harvests.tried(layout)
     for tried_before in (False, True):
         for failure in harvests.failures(layout, until):
             new = failure.news > known.get(failure.id, ())

@@ -1,11 +1,11 @@
 """Failures → decisions: a person's own words win; then the council, which draws only as many drafts as it takes."""
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.checks.interface import Specification
@@ -17,7 +17,8 @@ from pipeline.backends.teachers.served_model import ServedModel
 from pipeline.lib.config import Settings
 from pipeline.lib.records import Failure, Interaction
 
-_FIRST_DRAFTS = 4  # many failures that can be solved are solved by these; only the others cost more
+_FIRST_DRAFTS = 4  # many failures that can be solved are solved by these
+_FEW_DRAFTS = 8  # for each failure, before any gets all of `harvest.samples`
 _DRAIN_SECONDS = 30.0
 _MORE_DRAFTS = 8  # at a time, while an accepted draft waits to be confirmed
 _KEPT_QUALITY = 0.8  # of an answer that a person kept instead: better than the other, not necessarily right
@@ -90,46 +91,61 @@ def decisions(
 ) -> Iterator[tuple[Failure, Decision]]:
     """Decide the failures, several at a time, and hand each out as soon as it is decided.
 
-    None is begun after `deadline`. An error of the teacher ends it, after everything already paid for has been handed
-    out.
+    Each gets a few drafts before any gets many: what is easy is solved first, however short the time. Nothing is begun
+    after `deadline`; what had only its few drafts then is handed out unsolved. An error of the teacher ends it, after
+    everything already paid for has been handed out.
     """
-    todo = takewhile(lambda _: time.time() < deadline, failures)
-    running: dict[Future[Decision], Failure] = {}
+    fresh = ((failure, list[Draft]()) for failure in failures)
+    again: deque[tuple[Failure, list[Draft]]] = deque()
+    running: dict[Future[tuple[Failure, list[Draft], Decision]], bool] = {}
     error: BaseException | None = None
     with ThreadPoolExecutor(settings.harvest.concurrency) as pool:
         while True:
-            while error is None and len(running) < settings.harvest.concurrency and (failure := next(todo, None)):
-                running[pool.submit(_ask_council, failure, teacher, settings)] = failure
+            while error is None and len(running) < settings.harvest.concurrency and time.time() < deadline:
+                work = next(fresh, None) or (again.popleft() if again else None)
+                if work is None:
+                    break
+                running[pool.submit(_ask_council, *work, teacher, settings)] = not work[1]
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                failure = running.pop(future)
+                first = running.pop(future)
                 if raised := future.exception():
                     error = raised
+                    continue
+                failure, drafts, decision = future.result()
+                if first and not _accepted(decision) and len(drafts) < settings.harvest.samples:
+                    again.append((failure, drafts))
                 else:
-                    yield failure, future.result()
+                    yield failure, decision
+    for failure, drafts in again:
+        assert failure.check is not None
+        yield failure, decide(drafts, failure.check)
     if error is not None:
         raise error
 
 
-def _ask_council(interaction: Interaction, teacher: Teacher, settings: Settings) -> Decision:
-    """Draw drafts until one is confirmed, or enough have been drawn.
+def _ask_council(
+    failure: Failure, drafts: list[Draft], teacher: Teacher, settings: Settings
+) -> tuple[Failure, list[Draft], Decision]:
+    """Draw drafts until one is confirmed, or enough have been drawn: a few the first time, all the second.
 
     A draft that was accepted once may be a coincidence: it gets `harvest.confirm` more chances to be written again.
     """
-    limit, threshold, check = settings.harvest.samples, settings.harvest.quality_threshold, interaction.check
+    samples, threshold, check = settings.harvest.samples, settings.harvest.quality_threshold, failure.check
     assert check is not None
-    drafts = teacher.drafts(interaction, min(_FIRST_DRAFTS, limit), 0)
+    most = samples if drafts else min(_FEW_DRAFTS, samples)
+    step = samples if drafts else _FIRST_DRAFTS
     decision = decide(drafts, check)
     while not _settled(decision, threshold):
-        if len(drafts) >= limit and _accepted(decision):
-            limit = settings.harvest.samples + settings.harvest.confirm
-        wanted = min(limit - len(drafts), _MORE_DRAFTS if len(drafts) >= settings.harvest.samples else limit)
+        accepted = _accepted(decision)
+        limit = samples + settings.harvest.confirm if accepted else most
+        wanted = min(limit - len(drafts), _MORE_DRAFTS if accepted else step)
         if wanted <= 0:
             break
-        drafts += teacher.drafts(interaction, wanted, len(drafts))
+        drafts = drafts + teacher.drafts(failure, wanted, len(drafts))
         decision = decide(drafts, check)
-    return decision
+    return failure, drafts, decision
 
 
 def _settled(decision: Decision, threshold: float) -> bool:
