@@ -147,10 +147,10 @@ def _from_sources(
 ) -> list[Interaction]:
     """One pass over everything recorded: offers good answers for replay, and returns this week's hidden questions."""
     hidden: dict[str, Interaction] = {}
-    now, share = time.time(), settings.dataset.hidden_share
+    now, share, group = time.time(), settings.dataset.hidden_share, settings.dataset.hidden_by
     for row in _everything(settings):
         good = _called_good(row)
-        hide = questions.is_hidden(row, share, row["at"], now) and checks.usable(row.get("check"))
+        hide = questions.is_hidden(row, share, row["at"], now, group) and checks.usable(row.get("check"))
         if not good and not hide:
             continue
         try:

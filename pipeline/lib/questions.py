@@ -63,17 +63,17 @@ def as_question(row: dict[str, Any], suite: str, number: int) -> Question:
     )
 
 
-def is_hidden(row: dict[str, Any], share: float, asked_at: float, now: float) -> bool:
+def is_hidden(row: dict[str, Any], share: float, asked_at: float, now: float, group: str = "session") -> bool:
     """Whether a question that was asked at a moment is kept out of training now.
 
     A share of each week's questions, chosen by hash, is hidden until the week is over; then training may have them, and
-    other ones are hidden. So a hidden question has never been trained on. Questions of one conversation (`session`)
-    are hidden together.
+    other ones are hidden. So a hidden question has never been trained on. Questions that have the same `group` (the
+    field `session` or `user`) are hidden together.
     """
     week = int(now // _WEEK)
     if int(asked_at // _WEEK) != week:
         return False
-    digest = hashlib.blake2b(f"{week}\n{row.get('session') or key(row)}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{week}\n{row.get(group) or key(row)}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64
 
 

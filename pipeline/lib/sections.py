@@ -141,6 +141,9 @@ class Dataset(Section):
         lt=1,
         description="share of the day's questions that is hidden from training for a week, for the canary",
     )
+    hidden_by: Literal["session", "user"] = Field(
+        "session", description="what is hidden as a whole: conversations, or people with all that they asked"
+    )
     user_share: float = Field(
         0.01,
         gt=0,

@@ -110,12 +110,13 @@ def test_who_is_excluded_costs_no_teacher_and_leaves_the_reason(settings: Settin
     assert rewrites(settings.home) == {"question number 2": "y"}
 
 
-def test_a_conversation_is_held_out_as_a_whole_before_anything_is_rewritten(tmp_path: Path):
+@pytest.mark.parametrize("group", ["session", "user"])
+def test_a_conversation_or_a_person_is_held_out_as_a_whole_before_anything_is_rewritten(tmp_path: Path, group: str):
     now = time.time()
-    settings = Settings(home=tmp_path, dataset={"hidden_share": 0.5})
+    settings = Settings(home=tmp_path, dataset={"hidden_share": 0.5, "hidden_by": group})
     for number in range(60):
         row, feedback = said(number, now - 60, edited="x", check={"type": "text", "equals": "x"})
-        log(tmp_path, row | {"session": f"s{number // 3}"}, feedback)
+        log(tmp_path, row | {group: f"s{number // 3}"}, feedback)
     result = harvest(settings, None, now, dry_run=False)
     left = {int(text.split()[-1]) // 3 for text in rewrites(tmp_path)}
     held_out = result["left_out"]["held out this week, for the canary"]

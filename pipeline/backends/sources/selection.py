@@ -32,7 +32,7 @@ def selected(
     Without `since` a source is read from where the last harvest that could read it ended, at least over the last
     `harvest.hours`; one that was never read, from its beginning.
     """
-    now, share = time.time(), settings.dataset.hidden_share
+    now, share, group = time.time(), settings.dataset.hidden_share, settings.dataset.hidden_by
     excluded = exclusions.read(settings.layout)
     for row, stays in failures(_windows(settings, since, until), until, executor, found):
         if not stays:
@@ -40,7 +40,7 @@ def selected(
         elif reason := excluded.reason(row["id"], row.get("user")):
             yield row, reason
         else:
-            hidden = questions.is_hidden(row, share, row["at"], now) and checks.usable(row.get("check"))
+            hidden = questions.is_hidden(row, share, row["at"], now, group) and checks.usable(row.get("check"))
             yield row, _HELD_OUT if hidden else None
 
 
