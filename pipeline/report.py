@@ -1,7 +1,7 @@
 """report: the story of one night.
 
-reads   `logs/runs.jsonl`, and of the run `dataset.json`, `generation.json`, `verdict.json`, `deployment.json`;
-        asks the gateway what it serves
+reads   `logs/runs.jsonl`, and of the run the manifests of harvest, dataset and generation, `verdict.json`,
+        `deployment.json`; asks the gateway what it serves
 """
 
 from typing import Any
@@ -28,7 +28,9 @@ def report(settings: Settings, run: str | None) -> dict[str, Any]:
     stages = [line for line in runs.of_night(layout, run or nights[-1]) if line["stage"] in _NIGHT]
     run = str(stages[-1]["run"])  # of several rounds the last one is what was judged
     folder = layout.generation(run)
+    outputs = {line["stage"]: line["outputs"] for line in stages}
     files = {
+        "harvest": settings.home / outputs.get("harvest", {}).get("manifest", "none"),
         "dataset": layout.dataset(run) / "dataset.json",
         "generation": folder / generations.MANIFEST,
         "verdict": folder / generations.VERDICT,
@@ -37,7 +39,7 @@ def report(settings: Settings, run: str | None) -> dict[str, Any]:
     return {
         "run": run,
         "stages": stages,
-        "outputs": {line["stage"]: line["outputs"] for line in stages},
+        "outputs": outputs,
         **{name: read_json(path) if path.is_file() else None for name, path in files.items()},
         "server": _server(settings),
     }
@@ -74,6 +76,7 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
                 f"today {harvested.get('rewrites')} better answers, {harvested.get('unsolved')} unsolved",
             )
         )
+    rows += _trouble(story["harvest"] or {})
     if dataset:
         rows.append(
             (
@@ -81,6 +84,7 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
                 f"{dataset['new']} new of {dataset['rewrites']} rewrites + {dataset['replay']} good answers replayed",
             )
         )
+        rows += [(name, counted) for name in ("dropped", "removed") if (counted := _counted(dataset.get(name)))]
     if generation:
         metrics = generation["metrics"]
         rows.append(
@@ -106,6 +110,21 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
     )
     rows += [(line["stage"], _ending(line)) for line in story["stages"]]
     return rows
+
+
+def _trouble(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Sources that could not be read, or not all of them."""
+    unread = [f"{name}: {error}" for name, error in manifest.get("unreadable", {}).items()]
+    lines = [
+        f"{name}: {each['count']} × {each['reason']} ({each['places'][0]})"
+        for name, problems in manifest.get("problems", {}).items()
+        for each in problems
+    ]
+    return [("not read", line) for line in [*unread, *lines]]
+
+
+def _counted(counts: dict[str, int] | None) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in sorted((counts or {}).items()))
 
 
 def _worked_on(story: dict[str, Any]) -> int:
