@@ -13,7 +13,8 @@ night: $(VENV)/.installed
 	@cron/first_night.sh
 
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit --numprocesses 2
+	$(BIN)/python -m pytest tests/loop
 
 engines:
 	tests/engines/install.sh
