@@ -94,17 +94,18 @@ def blocks(path: Path, problems: Problems) -> Iterator[bytes]:
     except OSError as error:
         raise UnavailableError(f"cannot read {path}: {error.strerror}", "correct the path, or its rights") from error
     with file:
-        rest, too_long = b"", False
+        rest, too_long, number = b"", False, 1
         while block := file.read(_BLOCK):
             whole, newline, tail = block.rpartition(b"\n")
             if newline:
                 _, separator, others = whole.partition(b"\n")
                 yield separator + others if too_long else rest + whole
                 rest, too_long = tail, False
+                number += whole.count(b"\n") + 1
             elif not too_long:
                 rest += block
             if len(rest) > _LONGEST:
-                problems.add("a line of more than 16 MB", path.name)
+                problems.add("a line of more than 16 MB", f"{path.name} line {number}")
                 rest, too_long = b"", True
         if rest:
             yield rest

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.lib import jsonl
-from pipeline.lib.errors import BadRecordError, DiskError
+from pipeline.lib.errors import BadRecordError, DiskError, UnavailableError
+from pipeline.lib.problems import Problems
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUES = st.one_of(TEXTS, st.integers(-(2**63), 2**63 - 1), st.booleans(), st.none(), st.lists(TEXTS, max_size=2))
@@ -173,3 +174,46 @@ def test_what_a_full_disk_took_of_a_record_is_cut_off_before_the_next(tmp_path: 
     appender.append({"number": 3})
     appender.close()
     assert list(jsonl.read(path)) == [{"number": 1}, {"number": 3}]
+
+
+BAD = st.sampled_from([b"{", b"[1]", b"\xff\xfe", b'{"a": nan}', b"7", b'{"half": "']).map(lambda line: line + b"\n")
+EMPTY = st.sampled_from([b"\n", b"  \n", b"\0\0\0\n"])
+
+
+@settings(max_examples=80, deadline=None)
+@given(RECORDS, st.data(), st.integers(1, 40))
+def test_a_tolerant_reader_gives_every_record_and_counts_every_bad_line(
+    records: list[dict], data: st.DataObject, block: int
+):
+    lines: list[bytes] = []
+    bad: list[int] = []
+    for record in numbered(records):
+        for other in data.draw(st.lists(st.one_of(BAD, EMPTY), max_size=2)):
+            lines.append(other)
+            if other.strip(b" \n\0"):
+                bad.append(len(lines))
+        lines.append(jsonl.encode(record))
+    problems = Problems()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl, "_BLOCK", block)  # so that lines are cut at every place
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(b"".join(lines))
+        assert list(jsonl.read_tolerant(path, problems)) == numbered(records)
+    assert problems.count == len(bad)
+    places = {place for each in problems.to_json() for place in each["places"]}
+    assert places <= {f"log.jsonl line {number}" for number in bad}
+
+
+def test_a_row_of_17_megabytes_is_skipped_and_the_lines_behind_it_keep_their_numbers(tmp_path: Path):
+    path, problems = tmp_path / "log.jsonl", Problems()
+    path.write_bytes(b'{"a":1}\n{"b":"' + b"x" * 17_000_000 + b'"}\n{"c":\n{"d":4}\n{"half":')
+    assert list(jsonl.read_tolerant(path, problems)) == [{"a": 1}, {"d": 4}]
+    assert {each["reason"]: each["places"] for each in problems.to_json()} == {
+        "a line of more than 16 MB": ["log.jsonl line 2"],
+        "not JSON (unexpected end of data)": ["log.jsonl line 3", "log.jsonl line 5"],
+    }
+
+
+def test_a_file_that_is_not_there_is_unavailable(tmp_path: Path):
+    with pytest.raises(UnavailableError, match="cannot read"):
+        list(jsonl.read_tolerant(tmp_path / "absent.jsonl", Problems()))
