@@ -25,7 +25,7 @@ from pipeline.backends.sources import selection
 from pipeline.backends.sources.failures import Found
 from pipeline.backends.teachers.council import Decision
 from pipeline.backends.teachers.deciding import Council, decisions, teacher_of, without_teacher
-from pipeline.lib import harvests, jsonl
+from pipeline.lib import exclusions, harvests, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
 from pipeline.lib.files import sha256, write_json
@@ -65,7 +65,7 @@ def harvest(
             return {"dry_run": True, **outcomes, **found.to_json()}
         written = selection.write(settings, files, chosen, executor)
         _warn(found)
-        if not any(True for _ in harvests.failures(settings.layout, until)):
+        if not any(True for _ in _failures(settings.layout, until)):
             raise NothingToDo("no failures in the window", "more of the past: --since")
         teacher, counts = _decide_all(settings, files, until, version, executor)
     manifest = {
@@ -97,7 +97,7 @@ def _decide_all(
     for failure, decision in _by_themselves(layout, until):
         _write_down(files, failure, decision, _NOBODY, settings.harvest.quality_threshold)
         worked_on += 1
-    if any(without_teacher(failure) is None for failure in harvests.failures(layout, until)):
+    if any(without_teacher(failure) is None for failure in _failures(layout, until)):
         with teacher_of(settings, version) as teacher:
             name = teacher.name
             pending = sum(1 for _ in _open(settings, until, name))
@@ -116,10 +116,16 @@ def _decide_all(
     return name, {"worked_on": worked_on, "left": left}
 
 
+def _failures(layout: Layout, until: float) -> Iterator[Failure]:
+    """Those of the last days whose people have not been excluded since."""
+    excluded = exclusions.read(layout)
+    return (each for each in harvests.failures(layout, until) if excluded.reason(each.id, each.user) is None)
+
+
 def _by_themselves(layout: Layout, until: float) -> Iterator[tuple[Failure, Decision]]:
     """Failures that need no teacher and were not decided before."""
     known = harvests.decided(layout, _NOBODY, 0)
-    for failure in harvests.failures(layout, until):
+    for failure in _failures(layout, until):
         if failure.news > known.get(failure.id, ()):
             decision = without_teacher(failure)
             if decision is not None:
@@ -131,7 +137,7 @@ def _open(settings: Settings, until: float, teacher: str) -> Iterator[Failure]:
     layout = settings.layout
     known, tried = harvests.decided(layout, teacher, settings.harvest.samples), harvests.tried(layout)
     for tried_before in (False, True):
-        for failure in harvests.failures(layout, until):
+        for failure in _failures(layout, until):
             new = failure.news > known.get(failure.id, ())
             if new and (failure.id in tried) == tried_before and without_teacher(failure) is None:
                 yield failure

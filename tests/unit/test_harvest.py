@@ -110,6 +110,19 @@ def test_who_is_excluded_costs_no_teacher_and_leaves_the_reason(settings: Settin
     assert rewrites(settings.home) == {"question number 2": "y"}
 
 
+def test_who_is_excluded_after_a_harvest_has_found_them_costs_no_teacher_either(settings: Settings):
+    row, feedback = said(1, edited="x")
+    log(settings.home, row | {"user": "anna"}, feedback)
+    harvest(settings, None, NOW, dry_run=False)
+    log(settings.home, {**feedback, "at": NOW + 1, "edited": "y"})
+    exclusions.record(settings.layout, "revoke", "anna", None, "asked for")
+    with pytest.raises(NothingToDo):
+        harvest(settings, None, NOW + 2, dry_run=False)
+    assert rewrites(settings.home) == {"question number 1": "x"}
+    with pytest.raises(NothingToDo, match="0 new rewrites"):
+        build_dataset(settings, RUN, dry_run=False)
+
+
 @pytest.mark.parametrize("group", ["session", "user"])
 def test_a_conversation_or_a_person_is_held_out_as_a_whole_before_anything_is_rewritten(tmp_path: Path, group: str):
     now = time.time()
