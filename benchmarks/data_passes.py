@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 import unicodedata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,8 @@ def bare(folder: Path, output: Path) -> int:
 
 
 def _import() -> None:
-    import pipeline.backends.executors.local
-    import pipeline.backends.sources.failures
-    import pipeline.backends.sources.own_log  # noqa: F401
+    for module in ("executors.local", "sources.failures", "sources.own_log"):
+        import_module(f"pipeline.backends.{module}")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ _IN_PLACE = {
         "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=%X%;EndpointSuffix=core.windows.net",
         "az storage blob list --account-name shop --account-key %X%",
     ],
-    "npm": [*_ANYWHERE, "//registry.npmjs.org/:_authToken=%X%"],
+    "npm": [*_ANYWHERE, "//packages.internal/:_authToken=%X%"],
     "url password": [
         "postgres://app:%X%@db.internal:5432/shop",
         "git clone https://bot:%X%@git.acme-tools.io/team/app.git",

@@ -8,6 +8,7 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from itertools import islice
 from types import TracebackType
 from typing import Any
@@ -31,14 +32,13 @@ class RayExecutor:
         Raises:
             ConfigurationError: Ray is not installed.
         """
-        try:
-            import ray.data  # noqa: F401 - only whether it is there
-        except ImportError as error:
-            raise ConfigurationError("harvest.executor is ray, but Ray is missing", "pip install '.[ray]'") from error
+        if find_spec("ray") is None:
+            raise ConfigurationError("harvest.executor is ray, but Ray is missing", "pip install '.[ray]'")
         self._address = address
 
     def __enter__(self) -> "RayExecutor":
         import ray
+        import ray.data
 
         try:
             self._knock()

@@ -104,7 +104,7 @@ def _paths(path: Path, kind: str) -> list[Path]:
         path = path / "*.json*"
     if not glob.has_magic(str(path)) or path.exists():
         return [path]
-    found = sorted(Path(each) for each in glob.glob(str(path), recursive=True))  # noqa: PTH207 - the path is absolute
+    found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if not found:
         raise UnavailableError(f"no file matches {path}", "correct the path of the source in nightschool.toml")
     return found
