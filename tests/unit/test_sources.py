@@ -223,7 +223,7 @@ def test_an_answer_that_was_asked_for_again_is_a_failure_unless_somebody_liked_i
 
     assert again(None) == [("a", "regenerated", True)]
     assert again(1) == []
-    assert again(-1)[0] == ("a", "thumbs_down", True)
+    assert again(-1) == [("a", "thumbs_down", True)]
 
 
 def test_of_equal_questions_the_one_with_the_strongest_signal_stays(tmp_path: Path):

@@ -145,7 +145,9 @@ def _suspects(rows: Iterator[Row], name: str, found: Found) -> Iterator[Row]:
                     if len(last) > _REMEMBERED:
                         del last[next(iter(last))]
                 elif earlier["messages"] == row["messages"] and earlier["answer"] != row["answer"]:
-                    yield {**earlier, _REGENERATED: True}
+                    said = verdict(earlier)
+                    if said is None or not said.failed:  # else it has gone by as a failure
+                        yield {**earlier, _REGENERATED: True}
             if not row.get("success") or row.get("feedback"):
                 yield row
     finally:
