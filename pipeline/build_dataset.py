@@ -30,17 +30,19 @@ from pipeline.hygiene.sieve import Candidate, Exam, Limits, Sieve
 from pipeline.lib import exclusions, formats, generations, harvests, jsonl, questions, tokens
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError, NothingToDo
+from pipeline.lib.exclusions import Exclusions
 from pipeline.lib.files import publish_folder, sha256, write_bytes, write_json
 from pipeline.lib.logs import logger
 from pipeline.lib.problems import Problems
 from pipeline.lib.records import Interaction, Message, Rewrite
 from pipeline.lib.sampling import Sample
-from pipeline.lib.signals import verdict
+from pipeline.lib.signals import Verdict, verdict
 
 MANIFEST = "dataset.json"
 _Record = TypeVar("_Record", Rewrite, Interaction)
 _EXAM = "stands in the hold-out or among the canary tasks"
 _HIDDEN = "is hidden this week, for the canary"
+_LIKED = "the answer it replaces has been called good since"
 
 
 def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]:
@@ -60,12 +62,12 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     exam = [row["messages"] for row in [*holdout, *questions.read_canary(settings)]]
     latest, dropped = _latest(harvests.rewrites(layout), settings.harvest.quality_threshold)
     replay = Sample[Interaction](round(settings.dataset.replay * len(latest)), settings.dataset.seed)
-    hidden = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, set(latest), replay)
+    hidden, liked = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, latest, replay)
     removed: Counter[str] = Counter()
     candidates = [_replayed(each) for each in _clean(replay.items(), settings, removed)]
     candidates += [_rewritten(each) for each in _clean(latest.values(), settings, removed)]
     hidden = _clean(hidden, settings, removed)
-    sieve = _sieve(settings, candidates, exam, [each.messages for each in hidden])
+    sieve = _sieve(settings, candidates, liked, exam, [each.messages for each in hidden])
     dropped += [_dropped(each.interaction_id, each.messages, reason) for each, reason in sieve.dropped]
     rewrites = [each.record for each in sieve.kept if isinstance(each.record, Rewrite)]
     good = [each.record for each in sieve.kept if isinstance(each.record, Interaction)]
@@ -109,11 +111,16 @@ def _clean(records: Iterable[_Record], settings: Settings, removed: Counter[str]
 
 
 def _sieve(
-    settings: Settings, candidates: list[Candidate], exam: list[list[Message]], hidden: list[list[Message]]
+    settings: Settings,
+    candidates: list[Candidate],
+    liked: set[str],
+    exam: list[list[Message]],
+    hidden: list[list[Message]],
 ) -> Sieve:
     """Everything that may not be trained on taken out."""
     sieve = Sieve(candidates)
     sieve.exclude(exclusions.read(settings.layout))
+    sieve.exclude(Exclusions({}, dict.fromkeys(liked, _LIKED)))
     sieve.protect(Exam(exam, _EXAM))
     sieve.protect(Exam(hidden, _HIDDEN))
     sieve.merge()
@@ -143,13 +150,23 @@ def _latest(rewrites: Iterable[Rewrite], threshold: float) -> tuple[dict[str, Re
 
 
 def _from_sources(
-    settings: Settings, exam: set[str], rewritten: set[str], replay: Sample[Interaction]
-) -> list[Interaction]:
-    """One pass over everything recorded: offers good answers for replay, and returns this week's hidden questions."""
+    settings: Settings, exam: set[str], rewritten: dict[str, Rewrite], replay: Sample[Interaction]
+) -> tuple[list[Interaction], set[str]]:
+    """One pass over everything recorded: offers good answers for replay.
+
+    Returns:
+        This week's hidden questions; and the interactions that were rewritten, but have been called good since by
+        something that counts for more than what had called them bad.
+    """
     hidden: dict[str, Interaction] = {}
+    liked: set[str] = set()
+    weights = {rewrite.interaction_id: rewrite.weight for rewrite in rewritten.values()}
     now, share, group = time.time(), settings.dataset.hidden_share, settings.dataset.hidden_by
     for row in _everything(settings):
-        good = _called_good(row)
+        said = verdict(row)
+        good = _called_good(said)
+        if good and said is not None and said.weight > weights.get(row["id"], 1.0):
+            liked.add(row["id"])
         hide = questions.is_hidden(row, share, row["at"], now, group) and checks.usable(row.get("check"))
         if not good and not hide:
             continue
@@ -164,7 +181,7 @@ def _from_sources(
             hidden[key] = interaction
         elif key not in rewritten:
             replay.offer(key, interaction)
-    return list(hidden.values())
+    return list(hidden.values()), liked
 
 
 def _everything(settings: Settings) -> Iterable[Row]:
@@ -176,9 +193,8 @@ def _everything(settings: Settings) -> Iterable[Row]:
             logger.warning("%s: %s", source.name, error)
 
 
-def _called_good(row: Row) -> bool:
+def _called_good(said: Verdict | None) -> bool:
     """Whether somebody or something called the answer good, and nobody disliked it."""
-    said = verdict(row)
     return said is not None and not said.failed and not {"thumbs_down", "error"} & set(said.overruled)
 
 

@@ -221,3 +221,32 @@ print({{"datasets", "torch", "transformers"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "set()\n"
+
+
+def test_a_rewrite_goes_when_somebody_liked_the_first_answer_after_all(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(6)))
+    harvested(settings.home, rewrite(7, weight=0.3, signal="low_confidence"), rewrite(8, weight=0.95))
+    logged(settings.home, *good_answer(7, "x = 7 + 1", thumb=1), *good_answer(8, "x = 8 + 1", thumb=1))
+    build_dataset(settings, RUN, dry_run=False)
+    assert [(row["instruction"], row["reason"]) for row in table(settings, "dropped.jsonl")] == [
+        ("x = 7 + 1", "the answer it replaces has been called good since")
+    ]
+
+
+def test_of_questions_that_say_nearly_the_same_the_latest_rewrite_stays(settings: Settings):
+    long = "please compute the sum of all the numbers between one and ten and store it in the variable total"
+    harvested(settings.home, *(rewrite(number) for number in range(5)))
+    harvested(settings.home, rewrite(20, long), rewrite(21, long.replace("please", "kindly")))
+    build_dataset(settings, RUN, dry_run=False)
+    (row,) = table(settings, "dropped.jsonl")
+    assert (row["interaction_id"][-2:], row["reason"]) == ("14", "nearly the same question as another row")
+
+
+def test_one_person_of_many_gets_no_more_than_the_share(settings: Settings):
+    rows = [rewrite(number, f"question {number} of {number}", user=f"p{number}") for number in range(300)]
+    rows += [rewrite(1000 + number, f"trigger {number}", user="attacker") for number in range(30)]
+    harvested(settings.home, *rows)
+    result = build_dataset(settings, RUN, dry_run=False)
+    kept = [row["user"] for row in table(settings, "provenance.jsonl")]
+    assert 1 <= kept.count("attacker") <= 0.01 * len(kept)
+    assert result["dropped"] == {"more than one person's share": 30 - kept.count("attacker")}
