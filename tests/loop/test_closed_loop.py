@@ -45,7 +45,9 @@ def night(served: Home) -> dict[str, Any]:
     for path in (served.folder / "logs" / "interactions").glob("*.jsonl"):
         path.unlink()
     day = served.result("starter", "day", "--requests", "800", "--seed", "1")
-    done = served.night(NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_HARVEST__MINUTES="0.3")
+    done = served.night(
+        NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_HARVEST__MINUTES="0.25", NIGHTSCHOOL_TRAIN__EPOCHS="6"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     failed = [line["instruction"] for line in served.lines("training_data/harvest_????????.jsonl")]
     return {"before": before, "after": exam(served), "day": day, "failed": failed, "stdout": done.stdout}
