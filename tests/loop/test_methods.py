@@ -11,7 +11,7 @@ from conftest import Home, make_home, wait_for
 
 from pipeline.lib.quiet import quiet_libraries
 
-WHOLE, KILLED, UNPAIRED, QUANTIZED = (f"2030050{day}T000000Z" for day in range(1, 5))
+WHOLE, KILLED, UNPAIRED = (f"2030050{day}T000000Z" for day in range(1, 4))
 FEW = ("--set", "train.epochs=6", "--set", "train.save_every=2")
 USABLE = 64
 
@@ -29,7 +29,7 @@ def pairs() -> list[dict[str, Any]]:
 def trained(tmp_path_factory: pytest.TempPathFactory, base_model: Path, pairs: list[dict[str, Any]]) -> Home:
     """An installation with a generation by DPO and one by KTO, which continues it."""
     home = make_home(tmp_path_factory.mktemp("methods"), base_model)
-    for run in (WHOLE, KILLED, QUANTIZED):
+    for run in (WHOLE, KILLED):
         candidates.write_table(home.folder, run, "preferences.jsonl", pairs)
     candidates.write_table(home.folder, UNPAIRED, "unpaired.jsonl", candidates.unpaired(pairs))
     succeeded(home.run(*FEW, "train", "--method", "dpo", "--run", WHOLE))
@@ -132,9 +132,3 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_the_same(trained
     assert "going on from checkpoint-" in done.stderr
     hashes = [manifest(trained, run)["sha256"]["adapter_model.safetensors"] for run in (WHOLE, KILLED)]
     assert hashes[0] == hashes[1]
-
-
-def test_a_quantized_base_trains(trained: Home) -> None:
-    flags = ("--set", "model.quantization=nf4", "--set", "train.epochs=1")
-    succeeded(trained.run(*flags, "train", "--method", "dpo", "--run", QUANTIZED))
-    assert manifest(trained, QUANTIZED)["base"]["quantization"] == "nf4"
