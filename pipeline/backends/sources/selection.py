@@ -13,7 +13,7 @@ from pipeline.backends.checks import run as checks
 from pipeline.backends.executors.interface import Executor
 from pipeline.backends.sources.configured import configured
 from pipeline.backends.sources.failures import SAME_QUESTION, Found, failures
-from pipeline.backends.sources.interface import Row
+from pipeline.backends.sources.interface import Row, Source
 from pipeline.hygiene.scrubbing import Scrubbing
 from pipeline.lib import exclusions, harvests, jsonl, questions
 from pipeline.lib.config import Settings
@@ -44,7 +44,7 @@ def selected(
             yield row, _HELD_OUT if hidden else None
 
 
-def _windows(settings: Settings, since: float | None, until: float) -> list[Any]:
+def _windows(settings: Settings, since: float | None, until: float) -> list[tuple[Source, float]]:
     sources = configured(settings)
     if since is not None:
         return [(source, since) for source in sources]
