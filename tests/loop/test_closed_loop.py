@@ -46,7 +46,7 @@ def night(served: Home) -> dict[str, Any]:
         path.unlink()
     day = served.result("starter", "day", "--requests", "800", "--seed", "1")
     done = served.night(
-        NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_HARVEST__MINUTES="0.25", NIGHTSCHOOL_TRAIN__EPOCHS="5"
+        NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_HARVEST__MINUTES="0.15", NIGHTSCHOOL_TRAIN__EPOCHS="5"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     failed = [line["instruction"] for line in served.lines("training_data/harvest_????????.jsonl")]
