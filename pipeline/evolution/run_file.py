@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.evolution.assembler import VmError
+from pipeline.evolution.faults import VmError
 from pipeline.evolution.machine import run
 from pipeline.lib.errors import BadRecordError, UsageError
 

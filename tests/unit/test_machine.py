@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evolution.assembler import OPERANDS, Instruction, Program, VmError, assemble
+from pipeline.evolution.assembler import Instruction, Program, assemble
+from pipeline.evolution.faults import VmError
 from pipeline.evolution.machine import Limits, State, run
+from pipeline.evolution.operations import OPERATIONS
 from pipeline.starter import tasks
 
 
@@ -53,6 +55,31 @@ def test_stack_and_text_operations_do_what_their_names_say():
     assert run("PUSH #1\nDUP\nNEG").stack == [1, -1]
     assert run("PUSH #0\nNOT\nPUSH #5\nNOT\nPUSH #3\nPOP").stack == [1, 0]
     assert run('PUSH "a;b" ; not a comment before\nPUSH #7\nCONCAT\nDUP\nLENGTH\nSWAP\nPRINT').output == ["a;b7"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('PUSH "straße 7"\nUPPER', "STRASSE 7"),
+        ('PUSH "AbC"\nLOWER', "abc"),
+        ('PUSH "abc"\nREVERSE', "cba"),
+        ('PUSH "ab"\nPUSH #3\nREPEAT', "ababab"),
+        ('PUSH "ab"\nPUSH #0\nREPEAT', ""),
+        ('PUSH "harvest"\nPUSH #3\nPUSH #2\nSLICE', "ve"),
+        ('PUSH "harvest"\nPUSH #5\nPUSH #9\nSLICE', "st"),
+        ('PUSH "harvest"\nPUSH #9\nPUSH #1\nSLICE', ""),
+        ('PUSH "harvest"\nPUSH "v"\nFIND', 3),
+        ('PUSH "harvest"\nPUSH "x"\nFIND', -1),
+        ("PUSH #8364\nCHAR", "€"),
+        ('PUSH "€"\nORD', 8364),
+        ("PUSH #-12\nTEXT", "-12"),
+        ('PUSH " -012 "\nNUMBER', -12),
+        (r'PUSH "say \"a;b\" \\ \n \t" ; a comment with a " in it', 'say "a;b" \\ \n \t'),
+        (r'PUSH "C:\dir\"', r"C:\dir" + "\\"),
+    ],
+)
+def test_texts_are_computed_with(source: str, expected: int | str):
+    assert run(source).stack == [expected]
 
 
 def test_calls_return_and_loops_end():
@@ -152,7 +179,7 @@ def test_arbitrary_text_ends_in_a_state_or_a_vm_error(source: str):
 
 
 LINES = st.one_of(
-    st.sampled_from([operation for operation, kind in OPERANDS.items() if kind == "none"]),
+    st.sampled_from([each.name for each in OPERATIONS.values() if each.operand == "none"]),
     st.integers(-(10**18) + 1, 10**18 - 1).map("PUSH #{}".format),
     st.sampled_from(["a", "b", "0", "x" * 3000]).map('PUSH "{}"'.format),
     st.tuples(st.sampled_from(["STORE", "LOAD"]), st.sampled_from("ab")).map('{0[0]} "{0[1]}"'.format),

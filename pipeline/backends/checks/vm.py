@@ -6,7 +6,7 @@ Without `memory` the program only has to run; what it leaves is then what a coun
 import json
 
 from pipeline.backends.checks.interface import Outcome, Specification
-from pipeline.evolution.assembler import VmError
+from pipeline.evolution.faults import VmError
 from pipeline.evolution.machine import run
 
 
