@@ -40,7 +40,16 @@ _OPERAND = rf"(?:\#(?P<number>-?\d{{1,18}})|{_QUOTED}|(?P<name>[^\W\d]\w*))"
 _LINE = re.compile(rf"\s*(?:(?P<label>[^\W\d]\w*):|(?P<operation>[A-Z]+)(?:\s+{_OPERAND})?)?\s*(?:;.*)?")
 _ESCAPE = re.compile(r'\\(["\\nt])')
 _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
-_OPERANDS = {"value": ("number", "quoted"), "name": ("quoted",), "label": ("name",)}
+_SPECIAL = re.compile(r'["\\\n\t]')
+_WRITTEN = {character: f"\\{letter}" for letter, character in _ESCAPED.items()}
+# What the last group of a line that matched may be, by what the operation wants behind it.
+_OPERANDS = {
+    "none": ("operation",),
+    "value": ("number", "quoted"),
+    "name": ("quoted",),
+    "text": ("quoted",),
+    "label": ("name",),
+}
 _SHORT = 80  # characters; longer lines are read anew each time, so that the cache stays small
 
 
@@ -81,6 +90,29 @@ def assemble(source: str) -> Program:
     return Program(tuple(instructions), labels)
 
 
+def has_instruction(source: str) -> bool:
+    """Whether at least one line is an instruction; prose has none."""
+    for line in source.splitlines():
+        try:
+            if isinstance(_read(line), tuple):
+                return True
+        except Fault:
+            continue
+    return False
+
+
+def written(instruction: Instruction) -> str:
+    """The instruction as a line that assembles to it."""
+    operation, operand, _ = instruction
+    if operand is None:
+        return operation
+    if isinstance(operand, int):
+        return f"{operation} #{operand}"
+    if OPERATIONS[operation].operand == "label":
+        return f"{operation} {operand}"
+    return f'{operation} "{_SPECIAL.sub(lambda found: _WRITTEN[found[0]], operand)}"'
+
+
 def _read(text: str) -> "_Label | tuple[str, Value | None] | None":
     """One line; none: there is nothing on it."""
     found = _LINE.fullmatch(text)
@@ -90,17 +122,14 @@ def _read(text: str) -> "_Label | tuple[str, Value | None] | None":
         return _Label(found["label"])
     if not found["operation"]:
         return None
-    kind = OPERATIONS[found["operation"]].operand
-    if kind == "none" or found.lastgroup not in _OPERANDS[kind]:
-        if kind == "none" and found.lastgroup == "operation":
-            return found["operation"], None
+    name, shape = found["operation"], str(found.lastgroup)
+    if shape not in _OPERANDS[OPERATIONS[name].operand]:
         raise _complaint(text)
-    written = found[found.lastgroup]
-    if found.lastgroup == "number":
-        return found["operation"], int(written)
-    if found.lastgroup == "quoted":
-        return found["operation"], _ESCAPE.sub(lambda escape: _ESCAPED[escape[1]], written)
-    return found["operation"], written
+    if shape == "operation":
+        return name, None
+    if shape == "number":
+        return name, int(found[shape])
+    return name, found[shape] if shape == "name" else _ESCAPE.sub(lambda escape: _ESCAPED[escape[1]], found[shape])
 
 
 _read_again = lru_cache(maxsize=4096)(_read)  # answers to one kind of question repeat the same lines

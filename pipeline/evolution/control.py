@@ -75,20 +75,23 @@ def jump_if_not_zero(machine: "Machine", label: Value | None) -> None:
 
 def call(machine: "Machine", label: Value | None) -> None:
     """CALL."""
-    machine.enter(machine.position)
+    machine.require_depth()
+    machine.frames.append(machine.position)
     machine.position = machine.program.labels[str(label)]
 
 
 def give_back(machine: "Machine", _: Value | None) -> None:
     """RET."""
-    if not machine.frames or not isinstance(machine.frames[-1], int):
+    position = machine.frames[-1] if machine.frames else None
+    if not isinstance(position, int):
         raise Fault("stack", "without CALL")
-    machine.position = machine.frames.pop()
+    machine.frames.pop()
+    machine.position = position
 
 
 def halt(machine: "Machine", _: Value | None) -> None:
     """HALT."""
-    machine.leave()
+    machine.position = len(machine.code)
 
 
 def store(machine: "Machine", name: Value | None) -> None:
@@ -127,6 +130,29 @@ def repeat(machine: "Machine", _: Value | None) -> None:
     machine.require_text(len(text) * count)
     # Python's own strings cannot be repeated more often than 2⁶³ times, not even empty ones.
     machine.push(text * count if text else "")
+
+
+def execute_code(machine: "Machine", _: Value | None) -> None:
+    """EXEC."""
+    machine.begin(machine.take_text())
+
+
+def generate(machine: "Machine", prompt: Value | None) -> None:
+    """LLMGEN."""
+    machine.push(machine.ask(str(prompt)))
+
+
+def evolve(machine: "Machine", error: Value | None) -> None:
+    """EVOLVE."""
+    machine.push(machine.ask(repair_prompt(machine.take_text(), str(error))))
+
+
+def repair_prompt(code: str, error: str) -> str:
+    """What EVOLVE asks."""
+    return (
+        f"This program is wrong:\n\n```\n{code}\n```\n\nWhat is wrong with it: {error}\n\n"
+        "Write the whole program, repaired."
+    )
 
 
 def indirect(direct: Execute) -> Execute:

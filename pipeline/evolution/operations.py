@@ -24,7 +24,7 @@ _KINDS: dict[str, type] = {"integer": int, "text": str}
 class Operation:
     """One operation.
 
-    `operand` is what stands behind it in the source: none, a value (#7 or "text"), a quoted text, or a label.
+    `operand` is what stands behind it in the source: none, a value (#7 or "text"), a quoted name or text, or a label.
     """
 
     name: str
