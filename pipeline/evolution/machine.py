@@ -13,13 +13,15 @@ from pipeline.evolution.operations import OPERATIONS
 from pipeline.evolution.values import MOST_DIGITS
 from pipeline.evolution.writing import Writer, written
 
+_MOST = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Stack in values, memory in names, steps in instructions, call depth in frames, text and source in characters.
 
     Raises:
-        ValueError: one is negative, or integers would be too long to be written in digits.
+        ValueError: one is negative or beyond any sense, or integers would be too long to be written in digits.
     """
 
     stack: int = 100
@@ -33,8 +35,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value < 0:
-                raise ValueError(f"the limit {name} cannot be {value}")
+            if value < 0 or (value > _MOST and name != "integer"):
+                raise ValueError(f"the limit {name} must be between 0 and {_MOST}")
         if self.integer >= 10**MOST_DIGITS:
             raise ValueError(f"the limit integer cannot have more than {MOST_DIGITS} digits")
 
@@ -171,6 +173,11 @@ class Machine:
             raise Fault("limit", f"more than {self.limits.model_calls} calls of a model")
         self.state.model_calls += 1
         return written(self.writer, prompt, self.limits.text)
+
+    @property
+    def inside(self) -> int:
+        """How many EXECs the code in hand runs inside of."""
+        return sum(isinstance(frame, _Caller) for frame in self.frames)
 
     def need(self, count: int) -> None:
         """Refuse to take what is not there."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.evolution import control, values
 from pipeline.evolution.control import Execute
-from pipeline.evolution.faults import Value, wrong_kind
+from pipeline.evolution.faults import CATEGORIES, Value, wrong_kind
 
 if TYPE_CHECKING:
     from pipeline.evolution.machine import Machine
@@ -25,6 +25,7 @@ class Operation:
     """One operation.
 
     `operand` is what stands behind it in the source: none, a value (#7 or "text"), a quoted name or text, or a label.
+    `fails` are the categories of its errors that do not follow from what it takes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Operation:
     meaning: str
     execute: Execute
     operand: str = "none"
+    fails: str = ""
 
     @property
     def takes(self) -> tuple[type | None, ...]:
@@ -43,16 +45,22 @@ class Operation:
         """The kinds of what it leaves, the top last; none: either."""
         return _kinds(self.effect.partition("→")[2])
 
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The categories of its errors, besides the limit of steps that every instruction may meet."""
+        implied = {"stack": bool(self.takes), "type": any(self.takes)}
+        return tuple(each for each in CATEGORIES if implied.get(each) or each in self.fails.split())
+
 
 def _kinds(side: str) -> tuple[type | None, ...]:
     return tuple(_KINDS.get(word.rpartition(":")[2]) for word in side.split())
 
 
-def _computes(name: str, effect: str, function: Callable[..., Value], meaning: str) -> Operation:
+def _computes(name: str, effect: str, function: Callable[..., Value], meaning: str, fails: str = "") -> Operation:
     """An operation that leaves what `function` makes of the values it takes."""
     takes = _kinds(effect.partition("→")[0])
     execute = _integers(function) if takes == (int, int) else _values(takes, function)
-    return Operation(name, effect, meaning, execute)
+    return Operation(name, effect, meaning, execute, fails=fails)
 
 
 def _values(takes: tuple[type | None, ...], function: Callable[..., Value]) -> Execute:
@@ -86,18 +94,26 @@ def _integers(function: Callable[[int, int], Any]) -> Execute:
 
 
 _TABLE = [
-    Operation("PUSH", "→ value", "Puts an integer or a text on the stack.", control.push, "value"),
+    Operation("PUSH", "→ value", "Puts an integer or a text on the stack.", control.push, "value", "arithmetic limit"),
     Operation("POP", "a →", "Drops the top.", control.pop),
-    Operation("DUP", "a → a a", "The top once more.", control.duplicate),
+    Operation("DUP", "a → a a", "The top once more.", control.duplicate, fails="limit"),
     Operation("SWAP", "a b → b a", "The two topmost change places.", control.swap),
-    Operation("OVER", "a b → a b a", "The second once more.", control.over),
+    Operation("OVER", "a b → a b a", "The second once more.", control.over, fails="limit"),
     Operation("ROT", "a b c → b c a", "The third comes to the top.", control.rotate),
-    Operation("DEPTH", "→ integer", "How many values are on the stack.", control.depth),
-    _computes("ADD", "integer integer → integer", operator.add, "The sum."),
-    _computes("SUB", "integer integer → integer", operator.sub, "The first less the second."),
-    _computes("MUL", "integer integer → integer", operator.mul, "The product."),
-    _computes("DIV", "integer integer → integer", values.divide, "The quotient, rounded down: -7 / 2 is -4."),
-    _computes("MOD", "integer integer → integer", values.remainder, "What DIV leaves: -7 mod 2 is 1, 7 mod -2 is -1."),
+    Operation("DEPTH", "→ integer", "How many values are on the stack.", control.depth, fails="limit"),
+    _computes("ADD", "integer integer → integer", operator.add, "The sum.", "arithmetic"),
+    _computes("SUB", "integer integer → integer", operator.sub, "The first less the second.", "arithmetic"),
+    _computes("MUL", "integer integer → integer", operator.mul, "The product.", "arithmetic"),
+    _computes(
+        "DIV", "integer integer → integer", values.divide, "The quotient, rounded down: -7 / 2 is -4.", "arithmetic"
+    ),
+    _computes(
+        "MOD",
+        "integer integer → integer",
+        values.remainder,
+        "What DIV leaves; it has the sign of the second: -7 mod 2 is 1.",
+        "arithmetic",
+    ),
     _computes("NEG", "integer → integer", operator.neg, "The same with the other sign."),
     _computes("ABS", "integer → integer", abs, "The same without its sign."),
     _computes("MIN", "integer integer → integer", min, "The smaller one."),
@@ -109,38 +125,85 @@ _TABLE = [
     _computes("GT", "integer integer → integer", values.greater, "1 if the first is greater than the second, else 0."),
     _computes("GE", "integer integer → integer", values.at_least, "1 if the first is at least the second, else 0."),
     _computes("AND", "integer integer → integer", values.both, "1 if neither is 0, else 0."),
-    _computes("OR", "integer integer → integer", values.either, "1 if not both are 0, else 0."),
+    _computes("OR", "integer integer → integer", values.either, "0 if both are 0, else 1."),
     _computes("NOT", "integer → integer", values.negated, "1 if it is 0, else 0."),
     Operation("JMP", "→", "Goes on at the label.", control.jump, "label"),
     Operation("JZ", "integer →", "Goes on at the label if it is 0.", control.jump_if_zero, "label"),
     Operation("JNZ", "integer →", "Goes on at the label if it is not 0.", control.jump_if_not_zero, "label"),
-    Operation("CALL", "→", "Goes on at the label until RET.", control.call, "label"),
-    Operation("RET", "→", "Goes on behind the latest CALL.", control.give_back),
-    Operation("HALT", "→", "Ends the program; so does its last line.", control.halt),
-    Operation("STORE", "a →", "Remembers it under the name.", control.store, "name"),
-    Operation("LOAD", "→ a", "What is remembered under the name.", control.load, "name"),
-    Operation("STOREI", "a name:text →", "STORE under a computed name.", control.indirect(control.store)),
-    Operation("LOADI", "name:text → a", "LOAD by a computed name.", control.indirect(control.load)),
-    Operation("PRINT", "a →", "Adds a line to the output.", control.print_top),
-    Operation("CONCAT", "a b → text", "Both as one text; integers become digits.", control.join),
-    _computes("LENGTH", "a → integer", values.length, "How many characters it has; an integer as digits."),
-    _computes("UPPER", "text → text", str.upper, "In capitals."),
-    _computes("LOWER", "text → text", str.lower, "In small letters."),
+    Operation("CALL", "→", "Goes on at the label until RET.", control.call, "label", "limit"),
+    Operation("RET", "→", "Goes on behind the latest CALL.", control.give_back, fails="stack"),
+    Operation("HALT", "→", "Ends the program, as its last line does.", control.halt),
+    Operation("STORE", "a →", "Remembers it under the name.", control.store, "name", "limit"),
+    Operation("LOAD", "→ a", "What is remembered under the name.", control.load, "name", "limit memory"),
+    Operation(
+        "STOREI", "a name:text →", "STORE under a computed name.", control.indirect(control.store), fails="limit"
+    ),
+    Operation("LOADI", "name:text → a", "LOAD by a computed name.", control.indirect(control.load), fails="memory"),
+    Operation("PRINT", "a →", "Adds it to the output, as a line.", control.print_top),
+    Operation("CONCAT", "a b → text", "Both as one text; integers as digits.", control.join, fails="limit"),
+    _computes("LENGTH", "a → integer", values.length, "How many characters it has; an integer: as digits."),
+    _computes("UPPER", "text → text", str.upper, "In capitals.", "limit"),
+    _computes("LOWER", "text → text", str.lower, "In small letters.", "limit"),
     _computes("REVERSE", "text → text", values.reverse, "Backwards."),
-    Operation("REPEAT", "text count:integer → text", "So many times in a row.", control.repeat),
+    Operation(
+        "REPEAT", "text count:integer → text", "So many times in a row.", control.repeat, fails="arithmetic limit"
+    ),
     _computes(
         "SLICE",
         "text start:integer length:integer → text",
         values.part,
         "The part from `start`, counted from 0; shorter where the text ends.",
+        "arithmetic",
     ),
-    _computes("FIND", "text part:text → integer", str.find, "Where the part begins first, counted from 0; else -1."),
-    _computes("CHAR", "integer → text", values.character, "The character of that number in Unicode."),
+    _computes(
+        "FIND", "text part:text → integer", str.find, "Where the part begins first, counted from 0; -1 if nowhere."
+    ),
+    _computes("CHAR", "integer → text", values.character, "The character of that number in Unicode.", "arithmetic"),
     _computes("ORD", "text → integer", values.number_of, "The number in Unicode of a single character."),
     _computes("TEXT", "integer → text", str, "Its digits."),
     _computes(
-        "NUMBER", "text → integer", values.integer, "What its digits are worth; spaces around them do not count."
+        "NUMBER",
+        "text → integer",
+        values.integer,
+        "What its digits are worth; spaces around them do not count.",
+        "arithmetic",
+    ),
+    Operation(
+        "EXEC",
+        "code:text → error:text",
+        "Runs the code; leaves the error that ended it, else an empty text.",
+        control.execute_code,
+        fails="limit",
+    ),
+    Operation(
+        "LLMGEN",
+        "→ code:text",
+        "The code that a model writes for this prompt.",
+        control.generate,
+        "text",
+        "limit model time-out",
+    ),
+    Operation(
+        "LLMGENI",
+        "prompt:text → code:text",
+        "LLMGEN with a computed prompt.",
+        control.indirect(control.generate),
+        fails="limit model time-out",
+    ),
+    Operation(
+        "EVOLVE",
+        "code:text → code:text",
+        "The code, repaired by a model that is told this error.",
+        control.evolve,
+        "text",
+        "limit model time-out",
+    ),
+    Operation(
+        "EVOLVEI",
+        "code:text error:text → code:text",
+        "EVOLVE with a computed error.",
+        control.indirect(control.evolve),
+        fails="limit model time-out",
     ),
 ]
-
 OPERATIONS = {each.name: each for each in _TABLE}

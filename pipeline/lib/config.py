@@ -27,6 +27,7 @@ from pipeline.lib.sections import (
     Server,
     Train,
     Validation,
+    Vm,
 )
 
 FILE_NAME = "nightschool.toml"
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     engine: Engine = Engine()
     providers: Providers = Providers()
+    vm: Vm = Vm()
     harvest: Harvest = Harvest()
     hygiene: Hygiene = Hygiene()
     dataset: Dataset = Dataset()
