@@ -48,3 +48,7 @@ def language() -> str:
 def _line(operation: Operation) -> str:
     written = f"{operation.name} {_OPERANDS[operation.operand]}".strip()
     return f"{written} ({operation.effect}): {operation.meaning}"
+
+
+if __name__ == "__main__":
+    print(table())
