@@ -33,11 +33,11 @@ class Program(NamedTuple):
     labels: dict[str, int]
 
 
-# A backslash that escapes nothing stands for itself, also right before the closing quote: there is one way to read any
-# text, found without trying many.
+# A backslash that escapes nothing stands for itself, also right before the closing quote. There is one way to read any
+# line, found without trying many (++ and *+ never give back): models write lines of any length.
 _QUOTED = r'"(?P<quoted>(?:[^"\\]|\\["\\nt]|\\(?!["\\nt]))*\\?)"'
 _OPERAND = rf"(?:\#(?P<number>-?\d{{1,18}})|{_QUOTED}|(?P<name>[^\W\d]\w*))"
-_LINE = re.compile(rf"\s*(?:(?P<label>[^\W\d]\w*):|(?P<operation>[A-Z]+)(?:\s+{_OPERAND})?)?\s*(?:;.*)?")
+_LINE = re.compile(rf"\s*+(?:(?P<label>[^\W\d]\w*+):|(?P<operation>[A-Z]++)(?:\s++{_OPERAND})?)?\s*+(?:;.*)?")
 _ESCAPE = re.compile(r'\\(["\\nt])')
 _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
 _SPECIAL = re.compile(r'["\\\n\t]')

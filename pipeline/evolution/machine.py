@@ -137,7 +137,7 @@ class Machine:
     def begin(self, source: str) -> None:
         """Go on with other code, which has a stack of its own; `_leave` comes back. Assembling costs a step a line."""
         self.require_depth()
-        self.state.steps += source.count("\n")
+        self.state.steps += len(source.splitlines())
         if self.state.steps > self.limits.steps:
             self.state.steps = self.limits.steps
             raise _too_many(self.limits.steps)
