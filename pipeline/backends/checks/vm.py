@@ -11,7 +11,7 @@ from pipeline.evolution.machine import run
 
 
 class VmCheck:
-    """Executes programs."""
+    """Executes programs; one that would ask a model for code (LLMGEN, EVOLVE) fails instead."""
 
     def validate(self, specification: Specification) -> None:
         """`memory`, when given, maps names to integers or texts."""
