@@ -35,7 +35,7 @@ class ModelServer:
             def do_POST(self) -> None:
                 self.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 if self.path == "/api/show":
-                    send(self, b"{}")
+                    send(self, b'{"model_info": {}}')
                 else:
                     server.manners(self)
 
