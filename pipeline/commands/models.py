@@ -39,7 +39,13 @@ def models_select(
     from pipeline.models import select as stage
 
     wanted = [each.strip() for each in needs.split(",") if each.strip()] + ["fast_inference"] * fast
-    show_result(stage(current_settings(), dict.fromkeys(wanted)), as_json, _show_chain)
+    show_result(stage(current_settings(), dict.fromkeys(wanted)), as_json, show_chain)
+
+
+def show_chain(result: dict[str, Any]) -> None:
+    """One line for each model, the first one first."""
+    for place, each in enumerate(result["chain"], start=1):
+        typer.echo(f"{place}. {each['name']} ({each['model']}): {', '.join(each['why'])}")
 
 
 def _show_models(result: dict[str, Any]) -> None:
@@ -70,11 +76,6 @@ def _show_test(result: dict[str, Any]) -> None:
         for capability, said in each["results"].items():
             words = f"not run: {said['not_run']}" if "not_run" in said else f"{said['passed']} of {said['of']}"
             typer.echo(f"  {capability}: {words}")
-
-
-def _show_chain(result: dict[str, Any]) -> None:
-    for place, each in enumerate(result["chain"], start=1):
-        typer.echo(f"{place}. {each['name']} ({each['model']}): {', '.join(each['why'])}")
 
 
 def _number(value: float | None, digits: int = 1) -> str | None:

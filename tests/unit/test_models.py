@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -27,12 +28,15 @@ from pipeline.backends.providers.facts import Exam, Facts
 from pipeline.backends.providers.guesses import guessed
 from pipeline.backends.providers.interface import Options
 from pipeline.backends.providers.registry import CAPABILITIES, chosen, in_order, known, named
+from pipeline.commands.models import show_chain
 from pipeline.doctor import doctor
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings, load
 from pipeline.lib.errors import ConfigurationError, UnavailableError, UsageError
+from pipeline.lib.sections import ProviderModel
 from pipeline.lib.text import without_logins
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 KINDS = ["ollama", "openai"]
 CHAT = [{"role": "user", "content": "the one word yes"}]
 SECRETS = ("s3cret-key", "s3cret-word")
@@ -195,6 +199,33 @@ def test_names_tell_what_is_guessed(model: str, context: int | None, some: set[s
 @given(st.text("aé9:@%!'\"&;[]\\"))
 def test_no_login_stays_in_an_address(login: str) -> None:
     assert without_logins(f"at http://{login}@gpu:8000/v1.") == "at http://gpu:8000/v1."
+
+
+def code_of_docs(kind: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for language, text in blocks if language == kind]
+
+
+def test_the_example_of_the_docs_ends_as_it_says(
+    tmp_path: Path, serve: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk, rack = serve(), serve()
+    rack.others["/v1/models"] = {"data": [{"id": "gpt-oss-120b"}]}
+    monkeypatch.setenv("OLLAMA_HOST", desk.url)
+    write(tmp_path, code_of_docs("toml")[0].replace("http://rack:8000", rack.url))
+    settings = load(tmp_path)
+    blocks = code_of_docs("")
+    assert "1. rack" in blocks[1]
+    assert "1. coder" in blocks[2]
+    for expected in blocks[1:3]:
+        show_chain(stage.select(settings, ["reasoning", "code_generation"]))
+        assert capsys.readouterr().out == expected
+        rack.stop()
+
+
+def test_the_docs_explain_every_key_and_every_capability() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert all(f"`{each}`" in text for each in [*ProviderModel.model_fields, *CAPABILITIES])
 
 
 # Who is chosen
