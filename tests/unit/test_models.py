@@ -212,6 +212,7 @@ def test_the_example_of_the_docs_ends_as_it_says(
     desk, rack = serve(), serve()
     rack.others["/v1/models"] = {"data": [{"id": "gpt-oss-120b"}]}
     monkeypatch.setenv("OLLAMA_HOST", desk.url)
+    monkeypatch.setenv("RACK_KEY", "s3cret-key")
     write(tmp_path, code_of_docs("toml")[0].replace("http://rack:8000", rack.url))
     settings = load(tmp_path)
     blocks = code_of_docs("")
