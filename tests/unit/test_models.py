@@ -586,6 +586,5 @@ def test_the_commands_show_no_secret_and_end_with_the_right_codes(tmp_path: Path
     server.stop()
     gone = cli(tmp_path, "models", "select", "--needs", "reasoning")
     assert (gone.returncode, "ours" in gone.stderr) == (69, True)
-    assert cli(tmp_path, "models", "test", "our").returncode == 78
     everything = "".join(each.read_text() for each in (tmp_path / "logs").iterdir() if each.is_file())
     assert not any(each in everything for each in SECRETS)
