@@ -7,8 +7,9 @@ wait longer than `vm.timeout`.
 import queue
 import threading
 
-from pipeline.backends.providers.choice import Fallback, providers
+from pipeline.backends.providers.choice import Fallback, fallback
 from pipeline.backends.providers.interface import Options
+from pipeline.backends.providers.registry import known
 from pipeline.evolution.reference import language
 from pipeline.lib.config import Settings
 
@@ -60,7 +61,7 @@ class ProviderWriter:
 
     def _read(self, prompt: str, given_up: threading.Event) -> str:
         if self._asked is None:
-            self._asked = Fallback(providers(self._settings))
+            self._asked = fallback(self._settings, known(self._settings))
         own = self._settings.vm
         content = f"{language()}\n\n{prompt}" if own.reference else prompt
         pieces: list[str] = []
