@@ -21,7 +21,9 @@ from pipeline.lib.records import Message, content_id
 
 _KEPT_SECONDS = 7 * 24 * 3600.0
 _KEPT_ROWS = 1_000_000
-_CHARACTERS = 3  # in a token, at least nearly always; for servers that do not count, and to know before what a call costs
+_CHARACTERS = (
+    3  # in a token, at least nearly always; for servers that do not count, and to know before what a call costs
+)
 _MILLION = 1_000_000
 _TABLE = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -126,6 +128,7 @@ class Ledger:
                 self._changed.notify_all()
         return answer
 
+    @property
     def spent(self) -> Spent:
         """What this day has cost so far."""
         with self._changed:
@@ -149,7 +152,9 @@ class Ledger:
             while (over := self._exceeded(worst)) is not None:
                 if not self._reserved:
                     self.over = over
-                    raise BudgetSpentError(f"the night's budget of {over} is spent", "what is left waits; see [harvest]")
+                    raise BudgetSpentError(
+                        f"the night's budget of {over} is spent", "what is left waits; see [harvest]"
+                    )
                 self._changed.wait()
             self._reserved.append(worst)
 
@@ -175,7 +180,9 @@ class Ledger:
             raise self._broken(error) from error
 
     def _broken(self, error: Exception) -> DiskError:
-        return DiskError(f"cannot use {self._path}: {error}", "free some space; it may be removed, answers are paid anew")
+        return DiskError(
+            f"cannot use {self._path}: {error}", "free some space; it may be removed, answers are paid anew"
+        )
 
 
 def _sum(spent: Spent, cost: Spent) -> Spent:

@@ -87,7 +87,9 @@ def decide(interaction: Interaction, drafts: Sequence[Draft], bench: Bench) -> D
     for candidate in candidates:
         judges = bench.of([candidate])
         verdicts = [_against(each, interaction, candidate.answer, interaction.answer, bench) for each in judges]
-        problems.update(f"{judge.name}: no verdict" for judge, said in zip(judges, verdicts, strict=True) if said is None)
+        problems.update(
+            f"{judge.name}: no verdict" for judge, said in zip(judges, verdicts, strict=True) if said is None
+        )
         trials.append(Trial(candidate, tuple(verdicts)))
     waits = any(draft.lost for draft in drafts) or any(None in each.verdicts for each in trials)
     votes = {"drafts": len(drafts), "usable": len(trials)}
@@ -141,7 +143,9 @@ def _favourite(interaction: Interaction, trials: Sequence[Trial], bench: Bench) 
             value = _against(judge, interaction, one.draft.answer, other.draft.answer, bench) or 0.0
             points[one.draft.answer] += value
             points[other.draft.answer] -= value
-    return min(trials, key=lambda each: (-points[each.draft.answer], -each.quality, len(each.draft.answer), each.draft.answer))
+    return min(
+        trials, key=lambda each: (-points[each.draft.answer], -each.quality, len(each.draft.answer), each.draft.answer)
+    )
 
 
 def _counts(trial: Trial | None) -> dict[str, int]:

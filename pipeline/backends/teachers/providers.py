@@ -4,10 +4,10 @@ import threading
 
 from pipeline.backends.providers.interface import CountingProvider, Options, ProviderError
 from pipeline.backends.providers.ledger import Ledger
+from pipeline.backends.providers.patience import Patience
 from pipeline.backends.providers.registry import Model
 from pipeline.backends.teachers import agent_zero
 from pipeline.backends.teachers.interface import Draft
-from pipeline.backends.providers.patience import Patience
 from pipeline.lib.records import Interaction
 from pipeline.lib.sections import Harvest
 

@@ -19,6 +19,11 @@ class Scorer:
     bench: Bench
     drafts: int  # for a failure that has no check
 
+    @property
+    def asks_judges(self) -> bool:
+        """Whether judges have to agree with what executing shows."""
+        return self.kind == "judged"
+
     def decide(self, failure: Failure, drafts: Sequence[Draft]) -> Decision:
         """Of a failure with a check by executing; else by judges or heuristic.
 
@@ -39,7 +44,7 @@ class Scorer:
         """
         if failure.check is None or decision.draft is None:
             return decision
-        if self.kind == "judged":
+        if self.asks_judges:
             return judging.confirmed(failure, decision, self.bench)
         if self.kind == "heuristic":
             return replace(decision, quality_score=heuristic.score(decision.draft))
