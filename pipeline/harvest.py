@@ -51,11 +51,11 @@ class _Work:
     left: int = 0
     over: str | None = None  # the budget that is spent, or `minutes`
     spent: dict[str, float] | None = None  # on other models, all day
-    problems: Counter[str] = field(default_factory=Counter)  # of teachers and judges: "name: what"
+    teacher_problems: Counter[str] = field(default_factory=Counter)  # of teachers and judges: "name: what"
 
     def to_json(self) -> dict[str, Any]:
         """For the manifest."""
-        return {**asdict(self), "problems": dict(sorted(self.problems.items()))}
+        return {**asdict(self), "teacher_problems": dict(sorted(self.teacher_problems.items()))}
 
 
 def harvest(
@@ -161,7 +161,7 @@ def _write_all(
         _write_down(files, failure, decision, work.teacher, settings.harvest.quality_threshold)
         work.worked_on += 1
         work.left = max(0, work.left - 1)
-        work.problems.update(decision.problems)
+        work.teacher_problems.update(decision.problems)
 
 
 def _failures(layout: Layout, until: float) -> Iterator[Failure]:

@@ -93,8 +93,8 @@ def tried(layout: Layout) -> set[str]:
 def decided(layout: Layout, teacher: str, samples: int) -> dict[str, tuple[float, float]]:
     """Interactions that have a rewrite, or that this very teacher could not fix with so many drafts, in any harvest.
 
-    With what was known of the failure then (`records.Failure.news`): somebody may say more about it later. Where somebody
-    who was to be heard did not answer (`waits`), it is not decided.
+    With what was known of the failure then (`records.Failure.news`): somebody may say more about it later. Where a
+    teacher or judge who was to be heard did not answer (`waits`), it is not decided.
     """
     known = {
         str(record["interaction_id"]): (float(record.get("weight", 1.0)), float(record.get("said_at", "inf")))

@@ -140,14 +140,14 @@ class Harvest(Section):
     )
     prompt: Literal["auto", "agent-0", "plain"] = Field(
         "auto",
-        description="agent-0 = question, bad answer, reasons; plain = the question alone; auto = plain for our own model",
+        description="agent-0 = with the bad answer, and asks for reasons; plain = the question; auto = plain for ours",
     )
     judges: Listed = Field(
         [], description="models that compare drafts with the bad answer where no check decides; none wrote the draft"
     )
     scorer: Literal["auto", "verified", "judged", "heuristic"] = Field(
         "auto",
-        description="auto = verified where there is a check, else judged; judged = both have to agree where there is one",
+        description="auto = verified where there is a check, else judged; judged = judges have to agree with checks",
     )
     openai_jsonl: Listed = Field(
         [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"

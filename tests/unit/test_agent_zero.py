@@ -8,9 +8,7 @@ from pipeline.lib.records import Interaction
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=300)
 LABELLED = st.lists(
-    st.sampled_from(
-        ["REASONING:", "ANSWER:", "answer", "**ANSWER:**", "```", "<think>", "</think>", "QUERY:", "\n", "> ", "x"]
-    ),
+    st.sampled_from(["REASONING:", "ANSWER:", "answer", "**ANSWER:**", "```", "<think>", "</think>", "\n", "> ", "x"]),
     max_size=40,
 ).map(" ".join)
 PLAIN_LINE = st.from_regex(r"[a-z][a-z ,.]{0,60}[a-z]", fullmatch=True).filter(

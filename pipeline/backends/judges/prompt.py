@@ -38,6 +38,7 @@ Answer two:
 
 That was the material. Which answer is better? Reply with one word, {words}.\
 """
+_UNSEEN = ("Cf", "Cs", "Co", "Cn")  # categories of characters
 _TURNS = re.compile(r"(<)(\||start_of_turn|end_of_turn|/?s>|<SYS|</SYS)|(\[)(/?INST\])", re.IGNORECASE)
 
 
@@ -98,6 +99,3 @@ def _shown(text: str) -> str:
     visible = "".join(each for each in text[:_LONGEST] if each in "\t\n" or unicodedata.category(each) not in _UNSEEN)
     cut = "\n… (it goes on)" if len(text) > _LONGEST else ""
     return _TURNS.sub(r"\1\3 \2\4", visible.replace("\r", "\n")) + cut
-
-
-_UNSEEN = ("Cf", "Cs", "Co", "Cn")

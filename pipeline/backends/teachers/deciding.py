@@ -75,8 +75,8 @@ def decisions(
     """Decide the failures, several at a time, and hand each out as soon as it is decided.
 
     Each gets a few drafts before any gets many: what is easy is solved first, however short the time. Nothing is begun
-    after `deadline`, nor when the budget is spent; what had only its few drafts then is handed out unsolved. An error of
-    the teacher ends it, after everything already paid for has been handed out.
+    after `deadline`, nor when the budget is spent; what had only its few drafts then is handed out unsolved. An error
+    of the teacher ends it, after everything already paid for has been handed out.
     """
     fresh = ((failure, list[Draft]()) for failure in failures)
     again: deque[tuple[Failure, list[Draft]]] = deque()

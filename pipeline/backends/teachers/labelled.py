@@ -33,8 +33,8 @@ _THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thought)>", re.IGNORECASE)
 _TOKENS = re.compile(r"<\|(?:im_end|im_start|eot_id|end|endoftext|end_of_text|eom_id)\|>|</s>|<end_of_turn>|<eos>")
 _PLACEHOLDER = re.compile(r"[<\[{(](?:your|the|insert|a|my)\b[^>\]})]{0,80}[>\]})]|\.{3}|…", re.IGNORECASE)
 _CHATTER = re.compile(
-    r"(?:I hope (?:this|that|it)|hope (?:this|that) helps|let me know (?:if|whether)|feel free to|is there anything else|"
-    r"if you (?:have|need|want|would like)\b.{0,60}\b(?:question|help|assist|explan|clarif)|please let me know)",
+    r"I hope (?:this|that|it)|hope (?:this|that) helps|(?:please )?let me know (?:if|whether)|feel free to|"
+    r"is there anything else|if you (?:have|need|want|would like)\b.{0,60}\b(?:question|help|assist|explan|clarif)",
     re.IGNORECASE,
 )
 _RULE = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*\Z")
