@@ -1,7 +1,6 @@
 """A model that does not answer: what is wrong with it, and when it is left alone."""
 
 import time
-from collections.abc import Iterator
 
 from pipeline.backends.providers.interface import ProviderError
 from pipeline.lib.logs import logger
@@ -39,20 +38,14 @@ class Patience:
 def trouble(error: ProviderError) -> str:
     """`down`, `slow`, `HTTP 503`, or `no chat` where something else than a model answered."""
     import httpx
+    import openai
 
-    for cause in _causes(error):
-        status = getattr(cause, "status_code", None)
-        if isinstance(status, int) and status >= 400:
-            return f"HTTP {status}"
-        if isinstance(cause, httpx.TimeoutException):
-            return "slow"
-        if isinstance(cause, httpx.TransportError | OSError):
-            return "down"
-    return "no chat"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
     cause = error.__cause__
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
+    status = getattr(cause, "status_code", None)
+    if isinstance(status, int) and status >= 400:
+        return f"HTTP {status}"
+    if isinstance(cause, openai.APITimeoutError | httpx.TimeoutException):
+        return "slow"
+    if isinstance(cause, openai.APIConnectionError | httpx.TransportError | OSError):
+        return "down"
+    return "no chat"
