@@ -1,6 +1,6 @@
 """doctor: everything a night needs, each finding with a hint.
 
-reads   the base model, the disk, the memory of GPUs, the running gateway
+reads   the base model, the disk, the memory of GPUs, the running gateway, the other models of the settings
 """
 
 import shutil
@@ -9,6 +9,8 @@ from typing import Any
 
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.providers.health import ask_all
+from pipeline.backends.providers.registry import known
 from pipeline.lib.accelerators import free_memory
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -54,7 +56,15 @@ def doctor(settings: Settings) -> dict[str, Any]:
         "serving": health["adapter"],
         "adapter_sha256": health["adapter_sha256"],
         "webhook": "set" if settings.notify.webhook else "not set",
+        **_models(settings),
     }
+
+
+def _models(settings: Settings) -> dict[str, str]:
+    """One line for each other model; a night goes on without them where another one takes over."""
+    others = [each for each in known(settings) if each.kind != "embedded"]
+    wrong = ask_all(settings, others)
+    return {f"model {each.name}": wrong[each.name] or "healthy" for each in others}
 
 
 def _version_gb(settings: Settings) -> float:

@@ -130,6 +130,7 @@ BAD = {
     "no ANSWER": says("It is surely more than you think."),
     "an empty ANSWER": says("REASONING: Hm.\nANSWER:"),
     "endless": says("ANSWER: " + "and " * 30_000),
+    "another script": says("REASONING: Сумма.\nANSWER: Ответ на этот вопрос, конечно, равен двум."),
     "repeats the bad answer": says("REASONING: It was right.\nANSWER: no idea, HONESTLY."),
 }
 NOBODY = ("down", "slow", "HTTP 500", "HTTP 404", "no chat")

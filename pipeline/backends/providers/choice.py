@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from pipeline.backends.providers.facts import answered, failed
 from pipeline.backends.providers.interface import Options, Provider, ProviderError
-from pipeline.backends.providers.registry import Model, known, provider_of
+from pipeline.backends.providers.registry import Model, provider_of
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError
 from pipeline.lib.layout import Layout
@@ -15,12 +15,8 @@ from pipeline.lib.records import Message
 from pipeline.lib.text import without_logins
 
 _REST = 60.0  # seconds for which one that failed is not asked again
+UNHEALTHY = "no answer, or no such model there"
 Remember = Callable[[Provider, str | None], None]
-
-
-def providers(settings: Settings) -> list[Provider]:
-    """Those of all models in the settings, in their order; nothing is asked yet."""
-    return [provider_of(settings, each) for each in known(settings)]
 
 
 def fallback(settings: Settings, models: Collection[Model]) -> "Fallback":
@@ -57,7 +53,7 @@ class Fallback:
         self._well: set[Provider] = set()  # those whose first answer, or first after a failure, was told
         for each in self.members:
             if not each.healthy():
-                self._note(each, "it does not answer, or does not have the model")
+                self._note(each, UNHEALTHY)
         self.name = " or ".join(each.name for each in self.members if each not in self._failed)
         if not self.name:
             raise _exhausted(self.members)

@@ -98,8 +98,12 @@ def failed(layout: Layout, key: str, error: str) -> None:
 
 
 def tested(layout: Layout, key: str, exam: Exam) -> None:
-    """Remember a test."""
-    _change(layout, key, lambda facts: replace(facts, tests=(*facts.tests, exam)[-KEPT:]))
+    """It answered, and this is how fast and how well."""
+
+    def change(facts: Facts) -> Facts:
+        return replace(facts, last_success=exam.at, failures=0, tests=(*facts.tests, exam)[-KEPT:])
+
+    _change(layout, key, change)
 
 
 def _change(layout: Layout, key: str, change: Callable[[Facts], Facts]) -> None:

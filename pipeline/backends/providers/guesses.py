@@ -18,7 +18,7 @@ _LONG = 32_768  # tokens
 
 def guessed(model: str, context: int | None) -> tuple[str, ...]:
     """The capabilities of a model called so, in alphabetical order."""
-    name = model.casefold()
+    name = model.casefold().rpartition("/")[2]
     if "embed" in name:
         return ()
     found = {each for pattern, capabilities in _FAMILIES if re.search(pattern, name) for each in capabilities}

@@ -21,9 +21,10 @@ class Patience:
         """Whether it is left alone for now."""
         return self._failures >= _PATIENCE and time.monotonic() - self._failed_at < _REST
 
-    def answered(self) -> None:
-        """It did."""
-        self._failures = 0
+    def answered(self) -> bool:
+        """It did; returns whether it had failed before."""
+        again, self._failures = self._failures > 0, 0
+        return again
 
     def failed(self, name: str, error: ProviderError) -> str:
         """It did not; returns what is wrong with it."""

@@ -6,7 +6,7 @@ measured of it is in `pipeline.backends.providers.facts`. Nothing here asks a se
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from pipeline.backends.gateway_client import address
@@ -80,7 +80,10 @@ def known(settings: Settings) -> list[Model]:
     made = {
         "ollama": _model("ollama", "ollama", asked.ollama_url, asked.ollama_model),
         "openai": _model("openai", "openai", asked.openai_url, asked.openai_model if asked.openai_url else None, _KEY),
-        "embedded": _model("embedded", "embedded", address(settings), settings.model.name),
+        "embedded": replace(
+            _model("embedded", "embedded", address(settings), settings.model.name),
+            capabilities=guessed(settings.model.base, None),  # what it is called in public says nothing
+        ),
     }
     entries = [made[kind] for kind in dict.fromkeys(asked.order)]
     return [*(_entry(each) for each in asked.models), *(each for each in entries if each.model)]

@@ -2,6 +2,7 @@
 
 from pipeline.backends.teachers import labelled
 from pipeline.backends.teachers.labelled import Said
+from pipeline.backends.teachers.writing import foreign
 from pipeline.lib.records import Interaction, Message
 from pipeline.lib.text import normalize
 
@@ -46,11 +47,13 @@ def read_plain(reply: str, interaction: Interaction, cut: bool = False) -> Said:
 
 
 def checked(said: Said, interaction: Interaction) -> Said:
-    """With its problem, if it is no answer, or the bad one once more."""
+    """With its problem, if it is no answer, the bad one once more, or in a script that nobody asked for."""
     if not said.answer:
         return Said(problem="empty")
     if normalize(said.answer) == normalize(interaction.answer):
         return Said(problem=_REPEATED)
+    if foreign(said.answer, " ".join([*(each["content"] for each in interaction.messages), interaction.answer])):
+        return Said(problem="another script")
     return said
 
 

@@ -48,7 +48,7 @@ def seated(settings: Settings, version: str | None, ledger: Ledger) -> Iterator[
         scorer = Scorer(asked.scorer, Bench(judges, _student(settings), asked.judge_longest), asked.judged_drafts)
         if version is None and (asked.teachers or asked.teacher == "providers"):
             members = [
-                ProviderTeacher(each, provider_of(settings, each), asked, ledger) for each in _teachers(settings)
+                ProviderTeacher(each, provider_of(settings, each), settings, ledger) for each in _teachers(settings)
             ]
             for member in members:
                 stack.callback(member.close)

@@ -2,30 +2,33 @@
 
 import threading
 
+from pipeline.backends.providers.choice import remembered
 from pipeline.backends.providers.interface import CountingProvider, Options, ProviderError
 from pipeline.backends.providers.ledger import Ledger
 from pipeline.backends.providers.patience import Patience
 from pipeline.backends.providers.registry import Model
 from pipeline.backends.teachers import agent_zero
 from pipeline.backends.teachers.interface import Draft
+from pipeline.lib.config import Settings
 from pipeline.lib.records import Interaction
-from pipeline.lib.sections import Harvest
 
 
 class ProviderTeacher:
     """Drafts one answer at a time; safe to use from many threads."""
 
-    def __init__(self, model: Model, provider: CountingProvider, asked: Harvest, ledger: Ledger) -> None:
+    def __init__(self, model: Model, provider: CountingProvider, settings: Settings, ledger: Ledger) -> None:
         """Ask nothing yet.
 
         Args:
             model: its entry in the registry.
             provider: the same, to be asked.
-            asked: prompt, options, how many calls at a time.
+            settings: prompt, options, how many calls at a time.
             ledger: pays and remembers.
         """
         self.name = provider.name
-        self._model, self._provider, self._asked, self._ledger = model, provider, asked, ledger
+        self._model, self._provider, self._ledger = model, provider, ledger
+        self._layout, self._asked = settings.layout, settings.harvest
+        asked = settings.harvest
         self._plain = asked.prompt == "plain" or (asked.prompt == "auto" and model.kind == "embedded")
         self._turns = threading.BoundedSemaphore(asked.teacher_calls)
         self._patience = Patience()
@@ -55,8 +58,10 @@ class ProviderTeacher:
                     self._model, messages, options, lambda: self._provider.answer(messages, options)
                 )
         except ProviderError as error:
+            remembered(self._layout, self._model.key, str(error))
             return Draft("", "", self.name, self._patience.failed(self.name, error), lost=True)
-        self._patience.answered()
+        if self._patience.answered():
+            remembered(self._layout, self._model.key, None)
         cut = answer.tokens_out is not None and answer.tokens_out >= longest
         read = agent_zero.read_plain if self._plain else agent_zero.read
         said = read(answer.text, interaction, cut)
