@@ -49,7 +49,17 @@ def test_an_answer_that_was_cut_off_is_none_unless_it_came_first():
     assert agent_zero.read("ANSWER: 42\nREASONING: because a", asked(), cut=True).answer == "42"
 
 
+@pytest.mark.parametrize(
+    "piece", ["*", "# ", "1.", "- ", " ", "`", "ANSWER ", "<answer>", "\n---", "x\n\n", "**ANSWER** "]
+)
+def test_a_reply_made_to_take_long_does_not(piece: str):
+    reply = piece * (90_000 // len(piece))
+    for text in (reply, f"{reply}x", f"ANSWER: {reply}"):
+        agent_zero.read(text, asked())
+
+
 def test_the_reasons_are_kept():
+    assert agent_zero.read("<reasoning>The carry.</reasoning><answer>42</answer>", asked()).reasoning == "The carry."
     assert agent_zero.read("REASONING: The carry.\nTwice.\nANSWER: 42", asked()).reasoning == "The carry.\nTwice."
     assert agent_zero.read("The carry was lost.\n\nANSWER: 42", asked()).reasoning == "The carry was lost."
 

@@ -58,7 +58,7 @@ def test_the_question_itself_is_not_kept(tmp_path: Path):
     assert b"secret" not in (tmp_path / "answers").read_bytes()
 
 
-@pytest.mark.parametrize("budget", [Budget(calls=7), Budget(tokens=7 * 508), Budget(money=7 * 0.001008)])
+@pytest.mark.parametrize("budget", [Budget(calls=7), Budget(tokens=7 * 508), Budget(money=7.5 * 0.001008)])
 def test_many_at_a_time_never_spend_more_than_there_is(budget: Budget):
     ledger, asked = Ledger(None, "20261120", budget), []
 

@@ -18,7 +18,6 @@ from pipeline.backends.teachers.interface import Draft
 from pipeline.lib.records import Interaction, Message
 
 _SHORT = 400  # characters; a bad answer may be a stub, and a better one is longer then
-DISAGREE = "judges disagree"
 
 
 class NamedJudge(Judge, Protocol):
@@ -166,7 +165,7 @@ def _refusal(best: Trial | None, drafts: Sequence[Draft]) -> str:
         return "no judge said anything of use"
     won, tied = heard.count(1.0), heard.count(0.0)
     if won:
-        return f"{DISAGREE}: {won} of {len(best.verdicts)} prefer the draft, {tied} see no difference"
+        return f"judges disagree: {won} of {len(best.verdicts)} prefer the draft, {tied} see no difference"
     return "the judges see no difference" if tied * 2 >= len(heard) else "the judges prefer the bad answer"
 
 

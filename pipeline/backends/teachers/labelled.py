@@ -9,6 +9,7 @@ one that only quotes the bad answer nor one that the model made up together with
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import orjson
 
@@ -19,7 +20,7 @@ LONGEST = 100_000  # characters of a reply that are read; whoever writes more do
 _REASONINGS = "reasoning|begründung|razonamiento|raisonnement|ragionamento|raciocínio|рассуждение|推理|理由"
 _ANSWERS = "answer|antwort|respuesta|réponse|reponse|risposta|resposta|ответ|答案|回答"
 _LABEL = re.compile(
-    rf"""[ \t]* (?P<marks> (?: [#*_]+[ \t]* | [-•+][ \t]+ | \(?\d{{1,2}}[.)][ \t]* )* )
+    rf"""[ \t]*+ (?P<marks> (?: [#*_]++[ \t]*+ | [-•+][ \t]++ | \(?\d{{1,2}}[.)][ \t]*+ )*+ )
     (?: (?:the|my|final|better|best|improved|corrected|revised|new) [ \t]+ )*
     (?P<label> (?P<reasoning>{_REASONINGS}) | (?P<answer>{_ANSWERS}) )
     [ \t]* (?P<closed>[*_]*) [ \t]* (?P<colon>[:：]?) [ \t]* (?P<late>[*_]*(?=\s|$))? [ \t]* (?P<rest>.*)""",
@@ -27,8 +28,8 @@ _LABEL = re.compile(
 )
 _INLINE = re.compile(r"(?:(?<=[.!?;)\]\"'。])|(?<=\*\*))[ \t]+[*_]{0,3}ANSWER[*_]{0,3}:[*_]{0,3}[ \t]*")
 _NEXT_QUESTION = re.compile(r"[#*_ \t]*(?:QUERY|BAD_RESPONSE)[*_ \t]*:")
-_TAGGED = re.compile(r"<answer>(?P<rest>.*?)</answer>", re.IGNORECASE | re.DOTALL)
-_THOUGHT = re.compile(r"\s*<(?P<tag>think|thinking|thought|reasoning|reflection)>", re.IGNORECASE)
+_TAG = re.compile(r"<(?P<ends>/?)answer>", re.IGNORECASE)
+_THOUGHT = re.compile(r"\s*<(?P<tag>think|thinking|thought|reflection)>", re.IGNORECASE)
 _THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thought)>", re.IGNORECASE)
 _TOKENS = re.compile(r"<\|(?:im_end|im_start|eot_id|end|endoftext|end_of_text|eom_id)\|>|</s>|<end_of_turn>|<eos>")
 _PLACEHOLDER = re.compile(r"[<\[{(](?:your|the|insert|a|my)\b[^>\]})]{0,80}[>\]})]|\.{3}|…", re.IGNORECASE)
@@ -185,10 +186,14 @@ def _in_one_line(text: str) -> Said | None:
 
 
 def _tagged(text: str) -> Said | None:
-    found = list(_TAGGED.finditer(text))
-    if not found or not _tidy(found[-1]["rest"]):
-        return None
-    return Said(text[: found[0].start()].strip(), _tidy(found[-1]["rest"]), open_ended=False)
+    """`<answer>…</answer>`, the last of them."""
+    tags = list(_TAG.finditer(text))
+    for opening, closing in reversed(list(pairwise(tags))):
+        answer = _tidy(text[opening.end() : closing.start()])
+        if answer and closing["ends"] and not opening["ends"]:
+            reasoning = re.sub(r"</?reasoning>", "", text[: tags[0].start()], flags=re.IGNORECASE)
+            return Said(reasoning.strip(), answer, open_ended=False)
+    return None
 
 
 def _in_json(text: str) -> Said | None:
