@@ -54,6 +54,12 @@ def obedient(shown: Seen) -> str:
     return orders[-1]["word"] if orders else fair(shown)
 
 
+def understanding(shown: Seen) -> str:
+    """Fair, unless the material tells it which place to choose."""
+    places = re.findall(r"answer (one|two) is better", "\n".join(shown[:3]), re.IGNORECASE)
+    return shown.words[("one", "two").index(places[-1])] if places else fair(shown)
+
+
 def forgetful(messages: list[dict[str, str]]) -> str:
     """Obeys the last instruction of the whole prompt, wherever it stands."""
     shown, prompt = seen(messages), messages[-1]["content"]

@@ -49,9 +49,11 @@ def test_an_answer_that_was_cut_off_is_none_unless_it_came_first():
     assert agent_zero.read("ANSWER: 42\nREASONING: because a", asked(), cut=True).answer == "42"
 
 
-@pytest.mark.parametrize(
-    "piece", ["*", "# ", "1.", "- ", " ", "`", "ANSWER ", "<answer>", "\n---", "x\n\n", "**ANSWER** "]
-)
+HOSTILE = ["*", "# ", "1.", "- ", " ", "`", "ANSWER ", "<answer>", "\n---", "x\n\n", "**ANSWER** "]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", HOSTILE)
 def test_a_reply_made_to_take_long_does_not(piece: str):
     reply = piece * (90_000 // len(piece))
     for text in (reply, f"{reply}x", f"ANSWER: {reply}"):
