@@ -27,6 +27,7 @@ from pipeline.lib.sections import (
     Server,
     Train,
     Validation,
+    Vm,
 )
 from pipeline.lib.text import without_logins
 
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     engine: Engine = Engine()
     providers: Providers = Providers()
+    vm: Vm = Vm()
     harvest: Harvest = Harvest()
     hygiene: Hygiene = Hygiene()
     dataset: Dataset = Dataset()

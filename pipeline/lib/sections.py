@@ -129,6 +129,14 @@ class Providers(Section):
         return models
 
 
+class Vm(Section):
+    """Programs of the Sovereign VM that ask a model for code (LLMGEN, EVOLVE): it is one of the providers."""
+
+    timeout: float = Field(60, gt=0, description="longest wait for one answer, in seconds")
+    max_tokens: int = Field(1024, ge=1, description="most tokens in one answer")
+    reference: bool = Field(True, description="tell the model the operations; the starter knows those it needs")
+
+
 class Harvest(Section):
     """Failures → better answers."""
 

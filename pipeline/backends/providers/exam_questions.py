@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pipeline.evolution.assembler import Value, VmError
+from pipeline.evolution.faults import Value, VmError
 from pipeline.evolution.machine import run
 from pipeline.lib.sections import Capability
 
