@@ -22,7 +22,7 @@ from pipeline.backends.engines.exam import Answer, Examinee
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.judges.interface import Judge, compare
-from pipeline.backends.judges.openai_judge import OpenAiJudge
+from pipeline.backends.judges.openai_judge import openai_judge
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.verdict import CATEGORIES, Examination, Rules, Trial
 from pipeline.lib import generations, jsonl, lineage, questions
@@ -136,7 +136,7 @@ def _judge(settings: Settings, asked: Sequence[Question]) -> Judge | None:
         raise ConfigurationError(
             "canary.judge_model must name a model other than the one that is judged", "a model likes its own words"
         )
-    return OpenAiJudge(canary.judge_url, canary.judge_model, canary.timeout)
+    return openai_judge(canary.judge_url, canary.judge_model, canary.timeout)
 
 
 def _rules(settings: Settings, groups: set[str], compare_with_day_zero: bool) -> Rules:

@@ -5,6 +5,7 @@ writes  `training_data/failures_YYYYMMDD.jsonl`          what failed, each quest
         `training_data/failures_YYYYMMDD.left_out.jsonl` what failed but goes no further, each with its reason
         `training_data/harvest_YYYYMMDD.jsonl`           one rewrite a line
         `training_data/harvest_YYYYMMDD.unsolved.jsonl`  failures that nobody could fix, with the reason
+        `training_data/answers.sqlite`                   what other models answered, and cost, for a week
         `training_data/harvest_YYYYMMDD.json`            counts and hashes, last: it makes the harvest complete
 
 Each failure is written down as soon as it is decided. A harvest that is killed goes on behind the last decided one:
@@ -14,7 +15,8 @@ it may when somebody has said more about it since.
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
@@ -23,8 +25,10 @@ from pipeline.backends.executors.choice import executor_of
 from pipeline.backends.executors.interface import Executor
 from pipeline.backends.sources import selection
 from pipeline.backends.sources.failures import Found
+from pipeline.backends.teachers.choice import ledger_of, nothing_allowed, seated
 from pipeline.backends.teachers.council import Decision
-from pipeline.backends.teachers.deciding import Council, decisions, teacher_of, without_teacher
+from pipeline.backends.teachers.deciding import Council, decisions, without_teacher
+from pipeline.backends.teachers.scoring import without_check
 from pipeline.lib import exclusions, harvests, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
@@ -36,6 +40,22 @@ from pipeline.lib.records import Failure, Rewrite
 
 _NOBODY = "nobody"  # decided without a teacher
 _BATCH = 64  # failures that go to another machine together
+
+
+@dataclass
+class _Work:
+    """What was decided, by whom, and what became of the rest."""
+
+    teacher: str = _NOBODY
+    worked_on: int = 0
+    left: int = 0
+    over: str | None = None  # the budget that is spent, or `minutes`
+    spent: dict[str, float] | None = None  # on other models, all day
+    teacher_problems: Counter[str] = field(default_factory=Counter)  # of teachers and judges: "name: what"
+
+    def to_json(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {**asdict(self), "teacher_problems": dict(sorted(self.teacher_problems.items()))}
 
 
 def harvest(
@@ -51,8 +71,9 @@ def harvest(
         version: the generation that drafts, served or not; none: the one that is served.
 
     Raises:
-        NothingToDo: nothing failed, or everything has been decided already.
-        UnavailableError: the teacher's server does not answer; what was decided is kept.
+        NothingToDo: nothing failed, everything has been decided already, or the budget is zero.
+        UnavailableError: no teacher answers; what was decided is kept.
+        ConfigurationError: teachers or judges that cannot be.
         BadRecordError, BusyError: not one source could be read. What cannot be read in a source that can is counted.
     """
     until = until or time.time()
@@ -67,15 +88,14 @@ def harvest(
         _warn(found)
         if not any(True for _ in _failures(settings.layout, until)):
             raise NothingToDo("no failures in the window", "more of the past: --since")
-        teacher, counts = _decide_all(settings, files, until, version, executor)
+        work = _decide_all(settings, files, until, version, executor)
     manifest = {
         "since": since,
         "until": until,
-        "teacher": teacher,
         "failures": sum(found.signals.values()),
         **found.to_json(),
         **written,
-        **counts,
+        **work.to_json(),
         **_totals(files),
     }
     write_json(files.manifest, manifest)
@@ -90,30 +110,58 @@ def _warn(found: Found) -> None:
 
 def _decide_all(
     settings: Settings, files: HarvestFiles, until: float, version: str | None, executor: Executor
-) -> tuple[str, dict[str, int]]:
-    """Decide what was not decided yet; returns who helped, and how many were worked on and left."""
-    layout = settings.layout
-    name, worked_on, left = _NOBODY, 0, 0
-    for failure, decision in _by_themselves(layout, until):
-        _write_down(files, failure, decision, _NOBODY, settings.harvest.quality_threshold)
-        worked_on += 1
-    if any(without_teacher(failure) is None for failure in _failures(layout, until)):
-        with teacher_of(settings, version) as teacher:
-            name = teacher.name
-            pending = sum(1 for _ in _open(settings, until, name))
-            deadline = time.time() + 60 * settings.harvest.minutes
-            todo = _open(settings, until, name)
-            if settings.harvest.executor == "local":
-                decided = decisions(todo, teacher, settings, deadline)
-            else:
-                decided = chain.from_iterable(executor.map(Council(settings, version, deadline), _batches(todo)))
-            for failure, decision in decided:
-                _write_down(files, failure, decision, name, settings.harvest.quality_threshold)
-                worked_on, pending = worked_on + 1, pending - 1
-            left = pending
-    if not worked_on and not left:
+) -> _Work:
+    """Decide what was not decided yet."""
+    layout, scored = settings.layout, without_check(settings, version)
+    work = _Work()
+    _write_all(files, work, _by_themselves(layout, until, scored), settings)
+    if any(without_teacher(failure, scored) is None for failure in _failures(layout, until)):
+        zero = nothing_allowed(settings)
+        if zero is None:
+            _ask(settings, files, until, version, executor, work)
+        else:
+            work.over, work.left = zero, sum(1 for _ in _open(settings, until, _NOBODY, scored))
+            logger.warning("the budget of %s is zero: nobody is asked, %d failures wait", zero, work.left)
+            if not work.worked_on:
+                raise NothingToDo(f"the budget of {zero} is zero: nobody was asked", f"see harvest.budget_{zero}")
+    if not work.worked_on and not work.left:
         raise NothingToDo("all failures have been decided already")
-    return name, {"worked_on": worked_on, "left": left}
+    return work
+
+
+def _ask(
+    settings: Settings, files: HarvestFiles, until: float, version: str | None, executor: Executor, work: _Work
+) -> None:
+    """Have teachers decide what needs them, as far as time and budget go."""
+    scored, day = without_check(settings, version), f"{datetime.fromtimestamp(until, UTC):%Y%m%d}"
+    here = settings.harvest.executor == "local"
+    with seated(settings, version, ledger_of(settings, day)) as seats:
+        work.teacher = seats.teacher.name
+        work.left = sum(1 for _ in _open(settings, until, work.teacher, scored))
+        deadline = time.time() + 60 * settings.harvest.minutes
+        todo = _open(settings, until, work.teacher, scored)
+        if here:
+            decided: Iterable[tuple[Failure, Decision]] = decisions(todo, seats, settings, deadline)
+        else:
+            council = Council(settings, version, deadline, day, -(-work.left // _BATCH))
+            decided = chain.from_iterable(executor.map(council, _batches(todo)))
+        try:
+            _write_all(files, work, decided, settings)
+        finally:
+            work.spent = asdict(seats.ledger.spent) if here else None
+    if work.left:
+        work.over = seats.ledger.over or ("minutes" if time.time() >= deadline else None)
+        logger.warning("%d failures wait%s", work.left, f": {work.over} are spent" if work.over else "")
+
+
+def _write_all(
+    files: HarvestFiles, work: _Work, decided: Iterable[tuple[Failure, Decision]], settings: Settings
+) -> None:
+    for failure, decision in decided:
+        _write_down(files, failure, decision, work.teacher, settings.harvest.quality_threshold)
+        work.worked_on += 1
+        work.left = max(0, work.left - 1)
+        work.teacher_problems.update(decision.problems)
 
 
 def _failures(layout: Layout, until: float) -> Iterator[Failure]:
@@ -122,24 +170,24 @@ def _failures(layout: Layout, until: float) -> Iterator[Failure]:
     return (each for each in harvests.failures(layout, until) if excluded.reason(each.id, each.user) is None)
 
 
-def _by_themselves(layout: Layout, until: float) -> Iterator[tuple[Failure, Decision]]:
+def _by_themselves(layout: Layout, until: float, scored: bool) -> Iterator[tuple[Failure, Decision]]:
     """Failures that need no teacher and were not decided before."""
     known = harvests.decided(layout, _NOBODY, 0)
     for failure in _failures(layout, until):
         if failure.news > known.get(failure.id, ()):
-            decision = without_teacher(failure)
+            decision = without_teacher(failure, scored)
             if decision is not None:
                 yield failure, decision
 
 
-def _open(settings: Settings, until: float, teacher: str) -> Iterator[Failure]:
+def _open(settings: Settings, until: float, teacher: str, scored: bool) -> Iterator[Failure]:
     """Failures for the teacher, those that nobody tried yet before the others."""
     layout = settings.layout
     known, tried = harvests.decided(layout, teacher, settings.harvest.samples), harvests.tried(layout)
     for tried_before in (False, True):
         for failure in _failures(layout, until):
             new = failure.news > known.get(failure.id, ())
-            if new and (failure.id in tried) == tried_before and without_teacher(failure) is None:
+            if new and (failure.id in tried) == tried_before and without_teacher(failure, scored) is None:
                 yield failure
 
 
@@ -162,6 +210,10 @@ def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teach
             "votes": decision.votes,
             "at": failure.at,
         }
+        if decision.problems:
+            record["problems"] = decision.problems
+        if decision.waits:
+            record["waits"] = True
         jsonl.append(files.unsolved, [record])
         return
     rewrite = Rewrite(
@@ -176,7 +228,7 @@ def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teach
         source=failure.source,
         user=failure.user,
         session=failure.session,
-        teacher="human" if decision.verified_by == "human" else teacher,
+        teacher="human" if decision.verified_by == "human" else decision.draft.teacher or teacher,
         votes=decision.votes,
         verified_by=decision.verified_by,
         at=failure.at,

@@ -93,12 +93,13 @@ def tried(layout: Layout) -> set[str]:
 def decided(layout: Layout, teacher: str, samples: int) -> dict[str, tuple[float, float]]:
     """Interactions that have a rewrite, or that this very teacher could not fix with so many drafts, in any harvest.
 
-    With what was known of the failure then (`records.Failure.news`): somebody may say more about it later.
+    With what was known of the failure then (`records.Failure.news`): somebody may say more about it later. Where a
+    teacher or judge who was to be heard did not answer (`waits`), it is not decided.
     """
     known = {
         str(record["interaction_id"]): (float(record.get("weight", 1.0)), float(record.get("said_at", "inf")))
         for record in unsolved(layout)
-        if record["teacher"] == teacher and record["votes"].get("cast", samples) >= samples
+        if record["teacher"] == teacher and not record.get("waits") and record["votes"].get("cast", samples) >= samples
     }
     for rewrite in rewrites(layout):
         news = (rewrite.weight, rewrite.said_at)

@@ -143,6 +143,20 @@ class Harvest(Section):
     teacher: Literal["served", "providers"] = Field(
         "served", description="who drafts better answers: the served model, or the providers"
     )
+    teachers: Listed = Field(
+        [], description="models that draft together instead: names from `nightschool models list`, see docs/teachers.md"
+    )
+    prompt: Literal["auto", "agent-0", "plain"] = Field(
+        "auto",
+        description="agent-0 = with the bad answer, and asks for reasons; plain = the question; auto = plain for ours",
+    )
+    judges: Listed = Field(
+        [], description="models that compare drafts with the bad answer where no check decides; none wrote the draft"
+    )
+    scorer: Literal["auto", "verified", "judged", "heuristic"] = Field(
+        "auto",
+        description="auto = verified where there is a check, else judged; judged = judges have to agree with checks",
+    )
     openai_jsonl: Listed = Field(
         [], description="more logs to read: OpenAI-style JSONL files (globs, relative to home)"
     )
@@ -157,6 +171,17 @@ class Harvest(Section):
     temperature: float = Field(1.0, gt=0, le=2, description="temperature of those answers")
     top_p: float = Field(0.9, gt=0, le=1, description="only the likeliest tokens that together reach it are drawn")
     max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
+    teacher_tokens: int = Field(1024, ge=1, description="longest reply to agent-0: thoughts, reasons and answer")
+    teacher_calls: int = Field(16, ge=1, description="most calls that one teacher or judge gets at the same time")
+    judged_drafts: int = Field(3, ge=1, le=16, description="drafts for a failure that has no check")
+    judge_longest: float = Field(
+        3.0, ge=1, description="a draft so many times as long as the bad answer (or as 400 characters) does not win"
+    )
+    budget_calls: int | None = Field(
+        None, ge=0, description="most calls to teachers and judges in one day; 0 = nobody is asked, none = no limit"
+    )
+    budget_tokens: int | None = Field(None, ge=0, description="most tokens of them, questions and answers together")
+    budget_money: float | None = Field(None, ge=0, description="most money for them, by the prices of their models")
     quality_threshold: float = Field(0.7, ge=0, le=1, description="a rewrite scored lower does not go on")
     concurrency: int = Field(80, ge=1, description="failures worked on at the same time")
     executor: Literal["local", "ray"] = Field(

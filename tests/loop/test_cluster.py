@@ -84,6 +84,7 @@ def fill(home: Home, teacher: StandIn) -> None:
         "NIGHTSCHOOL_PROVIDERS__OPENAI_URL": teacher.url,
         "NIGHTSCHOOL_PROVIDERS__OPENAI_MODEL": "their-model",
         "NIGHTSCHOOL_HARVEST__SAMPLES": "4",
+        "NIGHTSCHOOL_HARVEST__PROMPT": "plain",
     }
 
 

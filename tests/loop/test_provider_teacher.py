@@ -53,15 +53,18 @@ def failed(home: Home, theirs: StandIn) -> Home:
 
 def test_what_it_answers_is_harvested_under_its_name_if_executing_shows_it_right(failed: Home, theirs: StandIn) -> None:
     def knows_half(handler: BaseHTTPRequestHandler, _: int) -> None:
-        question = body_of(handler)["messages"][-1]["content"]
+        prompt = body_of(handler)["messages"][-1]["content"]
+        question = prompt.removeprefix("QUERY:\n").split("\n\nBAD_RESPONSE:")[0]
         right = list(TASKS).index(question) % 2 == 0
-        send(handler, whole((candidates.right if right else candidates.wrong)(TASKS[question])))
+        program = (candidates.right if right else candidates.wrong)(TASKS[question])
+        send(handler, whole(f"REASONING: it added too much\nANSWER:\n```\n{program}\n```"))
 
     theirs.behaviour = knows_half
     failed.result("harvest")
     rewrites = failed.lines("training_data/harvest_????????.jsonl")
     assert {row["instruction"] for row in rewrites} == set(list(TASKS)[::2])
     assert {row["teacher"] for row in rewrites} == {"openai/their-model"}
+    assert {row["reasoning"] for row in rewrites} == {"it added too much"}
     assert all(row["output"] == candidates.right(TASKS[row["instruction"]]) for row in rewrites)
 
 

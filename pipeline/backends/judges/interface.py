@@ -14,11 +14,14 @@ class Judge(Protocol):
         """Which answer is better in this order; none when nothing usable came back."""
 
 
-def compare(judge: Judge, messages: list[Message], ours: str, theirs: str, longest: float) -> float | None:
+def compare(
+    judge: Judge, messages: list[Message], ours: str, theirs: str, longest: float, short: int = 1
+) -> float | None:
     """The difference of two answers: 1 ours is better, -1 theirs, 0 a tie, none: it could not be judged.
 
     Judges like what stands first and what is longer. So both orders are asked, and only what wins in both has won; and
-    an answer more than `longest` times as long as the other does not win.
+    an answer more than `longest` times as long as the other, or as `short` characters where the other is shorter than
+    that, does not win.
     """
     if ours == theirs:
         return 0.0
@@ -26,7 +29,7 @@ def compare(judge: Judge, messages: list[Message], ours: str, theirs: str, longe
     if forward is None or backward is None:
         return None
     if (forward, backward) == ("first", "second"):
-        return 0.0 if len(ours) > longest * max(1, len(theirs)) else 1.0
+        return 0.0 if len(ours) > longest * max(short, len(theirs)) else 1.0
     if (forward, backward) == ("second", "first"):
-        return 0.0 if len(theirs) > longest * max(1, len(ours)) else -1.0
+        return 0.0 if len(theirs) > longest * max(short, len(ours)) else -1.0
     return 0.0

@@ -4,50 +4,30 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.checks.interface import Specification
-from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.providers.ledger import BudgetSpentError
+from pipeline.backends.teachers.choice import Seats, ledger_of, seated
 from pipeline.backends.teachers.council import Decision, decide
-from pipeline.backends.teachers.interface import Draft, Teacher
-from pipeline.backends.teachers.providers import ProviderTeacher
-from pipeline.backends.teachers.served_model import ServedModel
+from pipeline.backends.teachers.interface import Draft
 from pipeline.lib.config import Settings
 from pipeline.lib.records import Failure, Interaction
 
 _FIRST_DRAFTS = 4  # many failures that can be solved are solved by these
 _FEW_DRAFTS = 8  # for each failure, before any gets all of `harvest.samples`
-_DRAIN_SECONDS = 30.0
 _MORE_DRAFTS = 8  # at a time, while an accepted draft waits to be confirmed
 _KEPT_QUALITY = 0.8  # of an answer that a person kept instead: better than the other, not necessarily right
 
 
-@contextmanager
-def teacher_of(settings: Settings, version: str | None) -> Iterator[Teacher]:
-    """Who drafts; a generation that was loaded only for this is forgotten afterwards.
+def without_teacher(interaction: Interaction, scored: bool) -> Decision | None:
+    """The decision, where it needs no teacher: what a person wrote or kept, or that nothing could be verified.
 
-    Raises:
-        UnavailableError: nobody answers.
+    Args:
+        interaction: what failed.
+        scored: whether drafts are scored where no check decides (`scoring.without_check`).
     """
-    asked = settings.harvest
-    if asked.teacher == "providers" and version is None:
-        yield ProviderTeacher(settings)
-        return
-    client = GatewayClient(settings, asked.timeout)
-    extra = version is not None and version not in client.versions()
-    if version is not None:
-        client.load(version)
-    try:
-        yield ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
-    finally:
-        if version is not None and extra and client.drain(version, _DRAIN_SECONDS):
-            client.unload(version)
-
-
-def without_teacher(interaction: Interaction) -> Decision | None:
-    """The decision, where it needs no teacher: what a person wrote or kept, or that nothing could be verified."""
     said, check = interaction.feedback, interaction.check
     if said and said.edited:
         return Decision(Draft(said.edited, "edited by a person"), 1.0, {}, "edited by a person", "human")
@@ -58,7 +38,7 @@ def without_teacher(interaction: Interaction) -> Decision | None:
             return Decision(None, 0.0, {}, f"its check is unusable: {error}")
     if said and said.preferred:
         return _kept(said.preferred, check)
-    if check is None:
+    if check is None and not scored:
         return Decision(None, 0.0, {}, "nothing to verify a better answer with: no check, no edited answer")
     return None
 
@@ -79,21 +59,24 @@ class Council:
     settings: Settings
     version: str | None
     deadline: float  # seconds since 1970: none is begun later
+    day: str
+    batches: int  # that share the day's budget
 
     def __call__(self, failures: Sequence[Failure]) -> list[tuple[Failure, Decision]]:
         """Those that were begun in time, decided."""
-        with teacher_of(self.settings, self.version) as teacher:
-            return list(decisions(failures, teacher, self.settings, self.deadline))
+        ledger = ledger_of(self.settings, self.day, self.batches)
+        with seated(self.settings, self.version, ledger) as seats:
+            return list(decisions(failures, seats, self.settings, self.deadline))
 
 
 def decisions(
-    failures: Iterable[Failure], teacher: Teacher, settings: Settings, deadline: float
+    failures: Iterable[Failure], seats: Seats, settings: Settings, deadline: float
 ) -> Iterator[tuple[Failure, Decision]]:
     """Decide the failures, several at a time, and hand each out as soon as it is decided.
 
     Each gets a few drafts before any gets many: what is easy is solved first, however short the time. Nothing is begun
-    after `deadline`; what had only its few drafts then is handed out unsolved. An error of the teacher ends it, after
-    everything already paid for has been handed out.
+    after `deadline`, nor when the budget is spent; what had only its few drafts then is handed out unsolved. An error
+    of the teacher ends it, after everything already paid for has been handed out.
     """
     fresh = ((failure, list[Draft]()) for failure in failures)
     again: deque[tuple[Failure, list[Draft]]] = deque()
@@ -105,7 +88,7 @@ def decisions(
                 work = next(fresh, None) or (again.popleft() if again else None)
                 if work is None:
                     break
-                running[pool.submit(_ask_council, *work, teacher, settings)] = not work[1]
+                running[pool.submit(_ask_council, *work, seats, settings)] = not work[1]
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -114,26 +97,31 @@ def decisions(
                     error = raised
                     continue
                 failure, drafts, decision = future.result()
-                if first and not _accepted(decision) and len(drafts) < settings.harvest.samples:
+                if failure.check and first and not _accepted(decision) and len(drafts) < settings.harvest.samples:
                     again.append((failure, drafts))
                 else:
                     yield failure, decision
     for failure, drafts in again:
         assert failure.check is not None
-        yield failure, decide(drafts, failure.check)
-    if error is not None:
+        decision = decide(drafts, failure.check)
+        if decision.draft is None or not seats.scorer.asks_judges:
+            yield failure, seats.scorer.conclude(failure, decision)
+    if error is not None and not isinstance(error, BudgetSpentError):
         raise error
 
 
 def _ask_council(
-    failure: Failure, drafts: list[Draft], teacher: Teacher, settings: Settings
+    failure: Failure, drafts: list[Draft], seats: Seats, settings: Settings
 ) -> tuple[Failure, list[Draft], Decision]:
     """Draw drafts until one is confirmed, or enough have been drawn: a few the first time, all the second.
 
     A draft that was accepted once may be a coincidence: it gets `harvest.confirm` more chances to be written again.
+    Where no check can accept any, all drafts are drawn at once and scored.
     """
     samples, threshold, check = settings.harvest.samples, settings.harvest.quality_threshold, failure.check
-    assert check is not None
+    if check is None:
+        drafts = seats.teacher.drafts(failure, seats.scorer.drafts, 0)
+        return failure, drafts, seats.scorer.decide(failure, drafts)
     most = samples if drafts else min(_FEW_DRAFTS, samples)
     step = samples if drafts else _FIRST_DRAFTS
     decision = decide(drafts, check)
@@ -143,9 +131,9 @@ def _ask_council(
         wanted = min(limit - len(drafts), _MORE_DRAFTS if accepted else step)
         if wanted <= 0:
             break
-        drafts = drafts + teacher.drafts(failure, wanted, len(drafts))
+        drafts = drafts + seats.teacher.drafts(failure, wanted, len(drafts))
         decision = decide(drafts, check)
-    return failure, drafts, decision
+    return failure, drafts, seats.scorer.conclude(failure, decision)
 
 
 def _settled(decision: Decision, threshold: float) -> bool:

@@ -8,10 +8,17 @@ from pipeline.lib.records import Interaction
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One proposed answer, and why the teacher thinks so (may be empty)."""
+    """One proposed answer, and why the teacher thinks so (may be empty).
+
+    `teacher` is who wrote it, where several draft together. `problem` says why it cannot be used; `lost` that nobody
+    answered at all, so that another night may bring what this one did not.
+    """
 
     answer: str
     reasoning: str = ""
+    teacher: str = ""
+    problem: str = ""
+    lost: bool = False
 
 
 class Teacher(Protocol):
@@ -26,4 +33,5 @@ class Teacher(Protocol):
 
         Raises:
             UnavailableError: the teacher's server does not answer.
+            BudgetSpentError: a draft would cost more than is left.
         """

@@ -1,32 +1,72 @@
-"""A teacher that is another model: whichever provider answers."""
+"""One model of the registry as teacher: its prompt, its replies, and what was wrong with them."""
 
-from pipeline.backends.providers.choice import fallback
-from pipeline.backends.providers.interface import Options
-from pipeline.backends.providers.registry import known
+import threading
+
+from pipeline.backends.providers.choice import remembered
+from pipeline.backends.providers.interface import CountingProvider, Options, ProviderError
+from pipeline.backends.providers.ledger import Ledger
+from pipeline.backends.providers.patience import Patience
+from pipeline.backends.providers.registry import Model
+from pipeline.backends.teachers import agent_zero
 from pipeline.backends.teachers.interface import Draft
 from pipeline.lib.config import Settings
 from pipeline.lib.records import Interaction
 
 
 class ProviderTeacher:
-    """See `pipeline.backends.teachers.interface.Teacher`."""
+    """Drafts one answer at a time; safe to use from many threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Find out who answers.
+    def __init__(self, model: Model, provider: CountingProvider, settings: Settings, ledger: Ledger) -> None:
+        """Ask nothing yet.
+
+        Args:
+            model: its entry in the registry.
+            provider: the same, to be asked.
+            settings: prompt, options, how many calls at a time.
+            ledger: pays and remembers.
+        """
+        self.name = provider.name
+        self._model, self._provider, self._ledger = model, provider, ledger
+        self._layout, self._asked = settings.layout, settings.harvest
+        asked = settings.harvest
+        self._plain = asked.prompt == "plain" or (asked.prompt == "auto" and model.kind == "embedded")
+        self._turns = threading.BoundedSemaphore(asked.teacher_calls)
+        self._patience = Patience()
+
+    @property
+    def resting(self) -> bool:
+        """Whether it failed so often just now that it is not asked."""
+        return self._patience.spent
+
+    def healthy(self) -> bool:
+        """Whether its server answers and has the model."""
+        return self._provider.healthy()
+
+    def draft(self, interaction: Interaction, number: int) -> Draft:
+        """Draft `number` for this failure; one that cannot be used says why.
 
         Raises:
-            ProviderError: nobody.
+            BudgetSpentError: it would cost more than is left.
         """
-        self._asked = settings.harvest
-        self._provider = fallback(settings, known(settings))
-        self.name = self._provider.name
+        messages = interaction.messages if self._plain else agent_zero.messages(interaction)
+        longest = self._asked.max_tokens if self._plain else self._asked.teacher_tokens
+        seed = int(interaction.id[:8], 16) + number
+        options = Options(self._asked.temperature, self._asked.top_p, longest, seed)
+        try:
+            with self._turns:
+                answer = self._ledger.answer(
+                    self._model, messages, options, lambda: self._provider.answer(messages, options)
+                )
+        except ProviderError as error:
+            remembered(self._layout, self._model.key, str(error))
+            return Draft("", "", self.name, self._patience.failed(self.name, error), lost=True)
+        if self._patience.answered():
+            remembered(self._layout, self._model.key, None)
+        cut = answer.tokens_out is not None and answer.tokens_out >= longest
+        read = agent_zero.read_plain if self._plain else agent_zero.read
+        said = read(answer.text, interaction, cut)
+        return Draft(said.answer, said.reasoning, self.name, said.problem)
 
-    def drafts(self, interaction: Interaction, count: int, first: int) -> list[Draft]:
-        """One call for each: not every server draws several at once."""
-        seed = int(interaction.id[:8], 16) + first
-        return [
-            Draft(self._provider.ask(interaction.messages, self._options(seed + number))) for number in range(count)
-        ]
-
-    def _options(self, seed: int) -> Options:
-        return Options(self._asked.temperature, self._asked.top_p, self._asked.max_tokens, seed)
+    def close(self) -> None:
+        """Close its connections."""
+        self._provider.close()

@@ -1,0 +1,63 @@
+"""Several models that draft: in turn, or the first that answers."""
+
+from collections.abc import Sequence
+
+from pipeline.backends.providers.interface import ProviderError
+from pipeline.backends.teachers.interface import Draft
+from pipeline.backends.teachers.providers import ProviderTeacher
+from pipeline.lib.records import Interaction
+
+
+class SeveralTeachers:
+    """See `pipeline.backends.teachers.interface.Teacher`. One that fails leaves the work to the others."""
+
+    def __init__(self, members: Sequence[ProviderTeacher], together: bool) -> None:
+        """Ask each whether it is healthy.
+
+        Args:
+            members: in the order of the settings.
+            together: draft number n is the n-th's, round and round; else always the first's that answers.
+
+        Raises:
+            ProviderError: nobody is healthy.
+        """
+        healthy = [each for each in members if each.healthy()]
+        if not healthy:
+            raise _nobody(members)
+        self._members = list(members) if together else healthy
+        self._together = together
+        self.name = (" + " if together else " or ").join(each.name for each in self._members)
+
+    def drafts(self, interaction: Interaction, count: int, first: int) -> list[Draft]:
+        """See Teacher. Who fails at this question is not asked for another draft of it."""
+        failed: dict[str, Draft] = {}
+        drafted = []
+        for number in range(first, first + count):
+            author = self._author(number, failed)
+            draft = author.draft(interaction, number) if author else next(iter(failed.values()))
+            if author and draft.lost:
+                failed[author.name] = draft
+            drafted.append(draft)
+        return drafted
+
+    def _author(self, number: int, failed: dict[str, Draft]) -> ProviderTeacher | None:
+        """Whose turn it is; none: all that are not resting have failed at this question.
+
+        Raises:
+            ProviderError: all are resting.
+        """
+        awake = [each for each in self._members if not each.resting]
+        if not awake:
+            raise _nobody(self._members)
+        able = [each for each in awake if each.name not in failed]
+        if not able:
+            return None
+        if not self._together:
+            return able[0]
+        turn = self._members[number % len(self._members)]
+        return turn if turn in able else able[number % len(able)]
+
+
+def _nobody(members: Sequence[ProviderTeacher]) -> ProviderError:
+    names = ", ".join(each.name for each in members)
+    return ProviderError(f"no teacher answers: {names or 'none is set'}", "see [providers] and [harvest]")
