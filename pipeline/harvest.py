@@ -24,7 +24,7 @@ from pipeline.backends.executors.interface import Executor
 from pipeline.backends.sources import selection
 from pipeline.backends.sources.failures import Found
 from pipeline.backends.teachers.council import Decision
-from pipeline.backends.teachers.deciding import Council, decisions, teacher_of, without_teacher
+from pipeline.backends.teachers.deciding import Council, decisions, obstacle, teacher_of, without_teacher
 from pipeline.lib import exclusions, harvests, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
@@ -65,8 +65,10 @@ def harvest(
             return {"dry_run": True, **outcomes, **found.to_json()}
         written = selection.write(settings, files, chosen, executor)
         _warn(found)
+        waiting = _waiting(settings.layout, until)
         if not any(True for _ in _failures(settings.layout, until)):
-            raise NothingToDo("no failures in the window", "more of the past: --since")
+            others = f" but {waiting} that wait for a sandbox (`nightschool doctor`)" if waiting else ""
+            raise NothingToDo(f"no failures in the window{others}", "more of the past: --since")
         teacher, counts = _decide_all(settings, files, until, version, executor)
     manifest = {
         "since": since,
@@ -76,6 +78,7 @@ def harvest(
         **found.to_json(),
         **written,
         **counts,
+        "waiting": waiting,
         **_totals(files),
     }
     write_json(files.manifest, manifest)
@@ -117,7 +120,19 @@ def _decide_all(
 
 
 def _failures(layout: Layout, until: float) -> Iterator[Failure]:
-    """Those of the last days whose people have not been excluded since."""
+    """Those of the last days whose people have not been excluded since, and whose checks can run here."""
+    return (each for each in _known(layout, until) if obstacle(each) is None)
+
+
+def _waiting(layout: Layout, until: float) -> int:
+    """How many are left undecided, for as long as this machine cannot run their checks."""
+    obstacles = [problem for each in _known(layout, until) if (problem := obstacle(each))]
+    if obstacles:
+        logger.warning("%d failures wait: %s (%s)", len(obstacles), obstacles[0], obstacles[0].hint)
+    return len(obstacles)
+
+
+def _known(layout: Layout, until: float) -> Iterator[Failure]:
     excluded = exclusions.read(layout)
     return (each for each in harvests.failures(layout, until) if excluded.reason(each.id, each.user) is None)
 

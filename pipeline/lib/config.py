@@ -23,6 +23,7 @@ from pipeline.lib.sections import (
     Notify,
     Providers,
     Retrieval,
+    Sandbox,
     Section,
     Server,
     Train,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     deploy: Deploy = Deploy()
     validation: Validation = Validation()
     retrieval: Retrieval = Retrieval()
+    sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     night: Night = Night()
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pipeline.backends.checks import run as checks
 from pipeline.backends.checks.interface import Specification
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.sandboxes import choice as sandbox
+from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.backends.teachers.council import Decision, decide
 from pipeline.backends.teachers.interface import Draft, Teacher
 from pipeline.backends.teachers.providers import ProviderTeacher
@@ -63,6 +65,12 @@ def without_teacher(interaction: Interaction) -> Decision | None:
     return None
 
 
+def obstacle(interaction: Interaction) -> SandboxError | None:
+    """Why it has to wait for a machine that can run its check; none: it can be decided here."""
+    said = interaction.feedback
+    return None if said and said.edited else checks.obstacle(interaction.check)
+
+
 def _kept(answer: str, check: Specification | None) -> Decision | None:
     """What a person kept instead, unless it fails when it is executed."""
     if check is None:
@@ -82,6 +90,7 @@ class Council:
 
     def __call__(self, failures: Sequence[Failure]) -> list[tuple[Failure, Decision]]:
         """Those that were begun in time, decided."""
+        sandbox.use(self.settings.sandbox)
         with teacher_of(self.settings, self.version) as teacher:
             return list(decisions(failures, teacher, self.settings, self.deadline))
 

@@ -1,0 +1,180 @@
+"""What runs inside of a sandbox: one answer, on all its cases. Imports nothing of Nightschool.
+
+reads   standard input: {"limits": {…}, "answer": text, "function": name or none, "cases": […]} as JSON
+writes  standard output: `GREETING`, then one JSON list: for each case ["value", JSON value or text] or ["error", text]
+
+A case is {"args": […], "kwargs": {…}} for a function, {"stdin": text} for a whole program. What would be right is not
+in here: however the answer cheats, it can only say values, and those are compared outside.
+"""
+
+import ast
+import builtins
+import io
+import json
+import os
+import resource
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+GREETING = b"inside\n"
+_FENCES = ("```", "~~~")
+_LONGEST_MESSAGE = 200  # characters
+_STARTS = ("import ", "from ", "def ", "async def ", "class ", "@", "#", "if ", "for ", "while ", "print(", "try:")
+
+
+def main() -> None:
+    """Greet, run, report; ends the process without anything that the answer may have left for the end."""
+    task = json.load(sys.stdin)
+    _limit(task["limits"])
+    channel = os.dup(1)
+    os.write(channel, GREETING)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+    said = json.dumps(results(task)).encode()
+    while said:
+        said = said[os.write(channel, said) :]
+    os._exit(0)
+
+
+def _limit(limits: dict[str, int]) -> None:
+    """Nobody in here can raise them again."""
+    sizes = {
+        resource.RLIMIT_CPU: limits["processor_seconds"],
+        resource.RLIMIT_AS: limits["memory_bytes"],
+        resource.RLIMIT_FSIZE: limits["disk_bytes"],
+        resource.RLIMIT_NOFILE: 32,
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+    }
+    for kind, size in sizes.items():
+        resource.setrlimit(kind, (size, size))
+
+
+def results(task: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What each case came to."""
+    function = task["function"]
+    source = code_of(task["answer"], function)
+    # `site` is left out for speed, and it is what defines these two.
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)
+    if function is None:
+        return [_program(source, case["stdin"]) for case in task["cases"]]
+    module = types.ModuleType("answer")
+    sys.modules["answer"] = module
+    try:
+        exec(compile(source, "answer", "exec"), vars(module))
+    except BaseException as error:
+        return [("error", _words(error))] * len(task["cases"])
+    if function not in vars(module):
+        return [("error", f"no function {function}")] * len(task["cases"])
+    return [_call(vars(module)[function], case) for case in task["cases"]]
+
+
+def _call(call: Any, case: dict[str, Any]) -> tuple[str, Any]:
+    try:
+        value = call(*case.get("args", ()), **case.get("kwargs", {}))
+        return "value", json.loads(json.dumps(value, allow_nan=False))
+    except BaseException as error:
+        return "error", _words(error)
+
+
+def _program(source: str, given: str) -> tuple[str, Any]:
+    """Run a whole program on its standard input; the value is its standard output."""
+    entrance, exit_ = os.memfd_create("in"), os.memfd_create("out")
+    os.write(entrance, given.encode("utf-8", "replace"))
+    os.lseek(entrance, 0, os.SEEK_SET)
+    os.dup2(entrance, 0)
+    os.dup2(exit_, 1)
+    os.close(entrance)
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, "r", closefd=False), encoding="utf-8")
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
+    main_module = types.ModuleType("__main__")
+    sys.modules["__main__"] = main_module
+    error = None
+    try:
+        exec(compile(source, "answer", "exec"), vars(main_module))
+    except SystemExit as ending:
+        error = None if not ending.code else f"ended with {str(ending.code)[:_LONGEST_MESSAGE]}"
+    except BaseException as raised:
+        error = _words(raised)
+    try:
+        sys.stdout.flush()
+        os.lseek(exit_, 0, os.SEEK_SET)
+        written = b"".join(iter(lambda: os.read(exit_, 1 << 16), b""))
+        os.close(exit_)
+    except BaseException as raised:
+        return "error", _words(raised)
+    return ("value", written.decode("utf-8", "replace")) if error is None else ("error", error)
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+
+
+def code_of(answer: str, function: str | None) -> str:
+    """The code of an answer as models write them: fenced blocks, prose around it, or plain code.
+
+    Of several blocks: the last one that defines the function, else all together in their order.
+    """
+    blocks = list(_blocks(answer))
+    if blocks:
+        defining = [block for block in blocks if function is not None and _defines(block, function)]
+        return defining[-1] if defining else "\n".join(blocks)
+    return _without_prose(answer)
+
+
+def _blocks(answer: str) -> Iterator[str]:
+    """Fenced blocks of Python, or of no named language where no block is named Python; one may lack its end."""
+    found: list[tuple[str, str]] = []
+    fence, language, lines = "", "", list[str]()
+    for line in answer.splitlines():
+        mark = line.strip()
+        if fence and mark.startswith(fence) and not mark.strip(fence[0]):
+            found.append((language, "\n".join(lines)))
+            fence = ""
+        elif fence:
+            lines.append(line)
+        elif mark.startswith(_FENCES):
+            fence = mark[:3]
+            words = mark.lstrip(fence[0]).split()
+            language, lines = words[0].lower() if words else "", []
+    if fence:
+        found.append((language, "\n".join(lines)))
+    named = [text for language, text in found if language in ("python", "python3", "py")]
+    yield from named or [text for language, text in found if not language]
+
+
+def _defines(block: str, function: str) -> bool:
+    tree = _parsed(block)
+    return tree is not None and any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == function
+        for node in tree.body
+    )
+
+
+def _without_prose(answer: str) -> str:
+    """From the first line that begins like code to the last with which everything in between is a program."""
+    lines = answer.splitlines()
+    if _parsed(answer) is not None:
+        return answer
+    first = next((number for number, line in enumerate(lines) if line.startswith(_STARTS)), 0)
+    for last in range(len(lines), first, -1):
+        source = "\n".join(lines[first:last])
+        if _parsed(source) is not None:
+            return source
+    return answer
+
+
+def _parsed(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+if __name__ == "__main__":
+    main()
