@@ -284,7 +284,7 @@ class Sandbox(Section):
 
     mechanism: Literal["bubblewrap", "landlock"] = Field(
         "bubblewrap",
-        description="landlock (Linux 6.12) where bubblewrap cannot work: it hides less, see docs/sandbox.md",
+        description="landlock (Linux 6.12) where bubblewrap cannot work; it hides less: docs/sandbox.md",
     )
     processor_seconds: int = Field(5, ge=1, le=3600, description="processor time for all cases of an answer")
     seconds: float = Field(15, gt=0, le=3600, description="the same by the clock, waiting included")

@@ -58,7 +58,7 @@ class Bubblewrap:
 @cache
 def _files() -> tuple[str, ...]:
     """Mounts. The interpreter goes to /python, wherever it lies outside: perhaps in somebody's home."""
-    interpreter, library = process.interpreter(), Path(sysconfig.get_path("stdlib"))
+    interpreter, library = process.interpreter(), process.library()
     mounts = ["--ro-bind", "/usr/lib", "/usr/lib", "--ro-bind-try", "/usr/lib64", "/usr/lib64"]
     for folder in (Path("/lib"), Path("/lib64")):
         if folder.is_symlink():

@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -28,6 +29,11 @@ _places = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
 def interpreter() -> Path:
     """This Python itself, without the virtual environment around it."""
     return Path(sys.executable).resolve()
+
+
+def library() -> Path:
+    """Its standard library."""
+    return Path(sysconfig.get_path("stdlib"))
 
 
 def run(command: Sequence[str], task: Task, limits: Limits, descriptors: Sequence[int] = ()) -> Finished:
