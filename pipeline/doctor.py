@@ -58,13 +58,17 @@ def doctor(settings: Settings) -> dict[str, Any]:
         "engine": health["engine"],
         "serving": health["adapter"],
         "adapter_sha256": health["adapter_sha256"],
-        "sandbox": _sandbox(settings),
+        "sandbox": sandbox_found(settings),
         "webhook": "set" if settings.notify.webhook else "not set",
     }
 
 
-def _sandbox(settings: Settings) -> str:
-    """The mechanism, or why there is none; that is an error only where it would be needed tonight."""
+def sandbox_found(settings: Settings) -> str:
+    """The mechanism that works, or why there is none.
+
+    Raises:
+        SandboxError: there is none, and the user's own questions need one tonight.
+    """
     problem = sandbox.problem()
     if problem is None:
         return settings.sandbox.mechanism

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import CHECK, without_bubblewrap
 
 from benchmarks import hostile
 from pipeline.backends.checks.run import judge, obstacle
@@ -23,7 +24,6 @@ from pipeline.lib import sections
 LIMITS = Limits(processor_seconds=2, seconds=2, memory_mb=128, disk_mb=4, output_kb=1024)
 MECHANISMS: dict[str, Sandbox] = {"bubblewrap": Bubblewrap(LIMITS), "landlock": Landlock(LIMITS)}
 HOSTILE = {**hostile.CERTAIN, **hostile.UNCERTAIN}
-CHECK = {"type": "python", "function": "f", "cases": [{"args": [2], "returns": 4}]}
 NOTHING = {"answer": "", "function": None, "cases": [{"stdin": ""}]}
 
 
@@ -44,14 +44,9 @@ def world(tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine without it; the folder is where programs are looked for."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    monkeypatch.setenv("PATH", str(programs))
-    choice.use(sections.Sandbox(seconds=14))
-    yield programs
-    choice.use(sections.Sandbox())
+def no_bubblewrap(tmp_path: Path) -> Iterator[Path]:
+    with without_bubblewrap(tmp_path) as programs:
+        yield programs
 
 
 def test_there_are_more_than_fifty_hostile_programs():

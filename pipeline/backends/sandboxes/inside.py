@@ -30,10 +30,8 @@ def main() -> None:
     _limit(task["limits"])
     channel = os.dup(1)
     os.write(channel, GREETING)
-    nothing = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.close(nothing)
+    os.closerange(0, 3)
+    _fill()
     said = json.dumps(results(task)).encode()
     while said:
         said = said[os.write(channel, said) :]
@@ -84,6 +82,7 @@ def _call(call: Any, case: dict[str, Any]) -> tuple[str, Any]:
 
 def _program(source: str, given: str) -> tuple[str, Any]:
     """Run a whole program on its standard input; the value is its standard output."""
+    _fill()
     entrance, exit_ = os.memfd_create("in"), os.memfd_create("out")
     os.write(entrance, given.encode("utf-8", "replace"))
     os.lseek(entrance, 0, os.SEEK_SET)
@@ -109,6 +108,13 @@ def _program(source: str, given: str) -> tuple[str, Any]:
     except BaseException as raised:
         return "error", _words(raised)
     return ("value", written.decode("utf-8", "replace")) if error is None else ("error", error)
+
+
+def _fill() -> None:
+    """A program closes its standard streams (a forgotten `open(0)` does); their numbers are for nothing else."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _words(error: BaseException) -> str:
