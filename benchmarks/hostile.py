@@ -37,7 +37,8 @@ def done(result):
         raise OSError(ctypes.get_errno(), "refused")
     return result
 def call(name, *arguments):
-    return done(libc.syscall(world["calls"][name], *arguments))
+    wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    return done(libc.syscall(world["calls"][name], *wide))
 def new(name="new"):
     path = os.path.join(world["scratch"], name)
     open(path, "w").close()

@@ -1,4 +1,6 @@
-"""What runs inside of a sandbox: one answer, on all its cases. Imports nothing of Nightschool.
+"""What runs inside of a sandbox: one answer, on all its cases.
+
+Imports nothing of Nightschool, and of the rest as little as it can: every answer pays for it.
 
 reads   standard input: {"limits": {…}, "answer": text, "function": name or none, "cases": […]} as JSON
 writes  standard output: `GREETING`, then one JSON list: for each case ["value", JSON value or text] or ["error", text]
@@ -7,7 +9,8 @@ A case is {"args": […], "kwargs": {…}} for a function, {"stdin": text} for a
 in here: however the answer cheats, it can only say values, and those are compared outside.
 """
 
-import ast
+from __future__ import annotations
+
 import builtins
 import io
 import json
@@ -16,7 +19,10 @@ import resource
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any
+
+TYPE_CHECKING = False  # typing's own would take 3 ms to import
+if TYPE_CHECKING:
+    from typing import Any
 
 GREETING = b"inside\n"
 _FENCES = ("```", "~~~")
@@ -64,7 +70,7 @@ def results(task: dict[str, Any]) -> list[tuple[str, Any]]:
     module = types.ModuleType("answer")
     sys.modules["answer"] = module
     try:
-        exec(compile(source, "answer", "exec"), vars(module))
+        exec(compile(source, "answer", "exec", dont_inherit=True), vars(module))
     except BaseException as error:
         return [("error", _words(error))] * len(task["cases"])
     if function not in vars(module):
@@ -95,7 +101,7 @@ def _program(source: str, given: str) -> tuple[str, Any]:
     sys.modules["__main__"] = main_module
     error = None
     try:
-        exec(compile(source, "answer", "exec"), vars(main_module))
+        exec(compile(source, "answer", "exec", dont_inherit=True), vars(main_module))
     except SystemExit as ending:
         error = None if not ending.code else f"ended with {str(ending.code)[:_LONGEST_MESSAGE]}"
     except BaseException as raised:
@@ -127,10 +133,12 @@ def code_of(answer: str, function: str | None) -> str:
     Of several blocks: the last one that defines the function, else all together in their order.
     """
     blocks = list(_blocks(answer))
-    if blocks:
-        defining = [block for block in blocks if function is not None and _defines(block, function)]
-        return defining[-1] if defining else "\n".join(blocks)
-    return _without_prose(answer)
+    if not blocks:
+        return _without_prose(answer)
+    if function is None or len(blocks) == 1:
+        return "\n".join(blocks)
+    defining = [block for block in blocks if _defines(block, function)]
+    return defining[-1] if defining else "\n".join(blocks)
 
 
 def _blocks(answer: str) -> Iterator[str]:
@@ -155,31 +163,33 @@ def _blocks(answer: str) -> Iterator[str]:
 
 
 def _defines(block: str, function: str) -> bool:
-    tree = _parsed(block)
-    return tree is not None and any(
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == function
-        for node in tree.body
+    import ast
+
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return _compiles(block) and any(
+        isinstance(node, definitions) and node.name == function for node in ast.parse(block).body
     )
 
 
 def _without_prose(answer: str) -> str:
     """From the first line that begins like code to the last with which everything in between is a program."""
     lines = answer.splitlines()
-    if _parsed(answer) is not None:
+    if _compiles(answer):
         return answer
     first = next((number for number, line in enumerate(lines) if line.startswith(_STARTS)), 0)
     for last in range(len(lines), first, -1):
         source = "\n".join(lines[first:last])
-        if _parsed(source) is not None:
+        if _compiles(source):
             return source
     return answer
 
 
-def _parsed(source: str) -> ast.Module | None:
+def _compiles(source: str) -> bool:
     try:
-        return ast.parse(source)
+        compile(source, "answer", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
+        return False
+    return True
 
 
 if __name__ == "__main__":
