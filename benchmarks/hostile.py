@@ -143,7 +143,7 @@ UNCERTAIN = {
     "flood the channel of results": "for _ in range(world['much']): os.write(3, bytes(1 << 20))",
     "write among the libraries": "open('/usr/lib/proof', 'w').close()",
     "write among the modules": "open(os.path.join(os.path.dirname(os.__file__), 'proof.py'), 'w').close()",
-    "change the harness": "open('/python/inside.py', 'a').close()",
+    "change the interpreter": "open(sys.executable, 'ab').close()",
     "write to the root": "open('/proof', 'w').close()",
     "physical memory": "open('/dev/mem', 'rb')",
     "make a device": "os.mknod(new() + 'er', 0o600 | stat.S_IFBLK, os.makedev(8, 0))",

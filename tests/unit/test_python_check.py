@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from machines import CHECK, SQUARE, with_sandbox
 
 from pipeline.backends.checks.run import judge, usable, validate
-from pipeline.backends.sandboxes.inside import code_of
+from pipeline.backends.sandboxes.inside import as_json, code_of
 from pipeline.backends.teachers.council import decide
 from pipeline.backends.teachers.interface import Draft
 
@@ -276,6 +276,31 @@ def test_assertions_are_read_and_never_executed():
     tests = "assert f('a', n=[1, -2.5, None, True], m={'k': (1, 2)}) == {'x': -1}\nassert f() is None"
     echo = "def f(*args, **kwargs): return {'x': -1} if args else None"
     assert judge(echo, {"type": "python", "tests": tests}).passed is True
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON | st.text(st.characters()))
+def test_what_the_sandbox_writes_is_what_is_read_outside(value: Any):
+    assert json.loads(as_json(value).encode("utf-8", "surrogatepass")) == value
+
+
+@given(
+    st.dictionaries(st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False), JSON)
+)
+def test_keys_that_are_no_texts_become_texts_as_they_do_everywhere(value: dict[Any, Any]):
+    assert json.loads(as_json(value)) == json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"x", {(1, 2): 3}, 1j])
+def test_what_is_not_json_is_refused(value: Any):
+    with pytest.raises((TypeError, ValueError)):
+        as_json(value)
 
 
 LINES = st.text(st.characters(exclude_characters="`~\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029", codec="utf-8"), max_size=30)

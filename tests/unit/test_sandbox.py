@@ -147,7 +147,7 @@ def test_without_bubblewrap_nothing_is_run_and_the_answer_is_not_called_wrong(no
     with pytest.raises(SandboxError, match="bubblewrap is not installed") as raised:
         judge(f"open({str(proof)!r}, 'w')", CHECK)
     assert "apt install bubblewrap" in raised.value.hint
-    assert str(obstacle(CHECK)) == "bubblewrap is not installed"
+    assert "is not installed" in str(obstacle(CHECK))
     assert obstacle({"type": "text", "equals": "x"}) is None
     assert not proof.exists()
 

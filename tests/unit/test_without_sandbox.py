@@ -11,6 +11,7 @@ from machines import CHECK, SQUARE, with_sandbox, without_bubblewrap
 from test_exam import Gateway, examinee, question
 from test_gate_verdict import RULES, examined, many
 
+from pipeline import canary
 from pipeline.backends.checks.run import usable
 from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.doctor import sandbox_found
@@ -93,6 +94,14 @@ def test_an_answer_that_could_not_be_run_is_neither_right_nor_wrong(tmp_path: Pa
     assert "bubblewrap is not installed" in str(answer.error)
 
 
+def test_the_canary_hands_on_why_a_check_could_not_run(tmp_path: Path, bare: None):
+    folders = [tmp_path / name for name in ("candidate", "incumbent")]
+    hall = canary.Hall(*(examinee(folder, Gateway()) for folder in folders), None, None)
+    (trial,), (row,) = canary._ask(hall, [question(CHECK)], Settings(home=tmp_path))
+    assert (trial.candidate, trial.incumbent, trial.difference) == (None, None, None)
+    assert trial.not_run == row["candidate"]["error"] == "bubblewrap is not installed (no bwrap in PATH)"
+
+
 def test_a_category_with_a_check_that_could_not_run_fails_as_not_run_and_blames_nobody():
     stuck = Trial("q", "canary", "functionality", "easy", must_pass=True, not_run="bubblewrap: not installed")
     verdict, outcome, reason = examined([stuck, *many(200)], RULES).conclude()
@@ -109,7 +118,7 @@ def test_the_doctor_names_the_mechanism_that_works(tmp_path: Path):
 
 def test_the_doctor_mentions_a_missing_sandbox_and_fails_only_where_it_is_needed(tmp_path: Path, bare: None):
     settings = Settings(home=tmp_path)
-    assert "bubblewrap is not installed (apt install bubblewrap" in sandbox_found(settings)
+    assert "(apt install bubblewrap" in sandbox_found(settings)
     task = {"id": "1", "messages": [{"role": "user", "content": "f?"}], "check": CHECK}
     (tmp_path / "mine.jsonl").write_text(json.dumps(task))
     with pytest.raises(SandboxError, match=r"1 canary tasks .* bubblewrap is not installed") as raised:

@@ -35,7 +35,7 @@ class Bubblewrap:
         """Execute one answer."""
         program = shutil.which("bwrap")
         if program is None:
-            raise SandboxError("bubblewrap is not installed", _HINT)
+            raise SandboxError("bubblewrap is not installed (no bwrap in PATH)", _HINT)
         reading, writing = os.pipe()
         try:
             os.write(writing, system_calls.program())
@@ -52,7 +52,7 @@ class Bubblewrap:
         for name, value in process.ENVIRONMENT.items():
             yield from ("--setenv", name, value)
         yield from ("--seccomp", str(filter_descriptor), "--chdir", "/tmp", "--")
-        yield from (f"/python/bin/{process.interpreter().name}", *process.FLAGS, "/python/inside.py")
+        yield from (f"/python/bin/{process.interpreter().name}", *process.FLAGS, "-c", process.BEGINNING)
 
 
 @cache
@@ -72,5 +72,4 @@ def _files() -> tuple[str, ...]:
     shared = Path(sys.base_prefix, sys.platlibdir, str(sysconfig.get_config_var("INSTSONAME")))
     if sysconfig.get_config_var("Py_ENABLE_SHARED") and shared.is_file():
         mounts += ["--ro-bind", str(shared), f"/python/lib/{shared.name}", "--setenv", "LD_LIBRARY_PATH", "/python/lib"]
-    mounts += ["--ro-bind", str(process.INSIDE), "/python/inside.py", "--dev-bind", "/dev/null", "/dev/null"]
-    return tuple(mounts)
+    return (*mounts, "--dev-bind", "/dev/null", "/dev/null")

@@ -1,18 +1,19 @@
 """Gives up, for this process and for good, all that Landlock, capabilities and a filter of system calls can take.
 
-python confine.py <script> <readable paths as JSON> <filter, hexadecimal>
+python confine.py <readable paths as JSON> <filter, hexadecimal>
 
-Afterwards it runs the script. Imports nothing of Nightschool; a step that fails ends it before anything has run.
+Afterwards it runs what comes in, marshalled, by standard input. Imports nothing of Nightschool; a step that fails ends it before anything has run.
 """
 
 import ctypes
 import json
+import marshal
 import os
-import runpy
 import signal
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 _NEEDED = 6  # Landlock's version that keeps signals in
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # landlock_create_ruleset, _add_rule, _restrict_self
@@ -28,13 +29,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main() -> None:
     """Confine, then run."""
-    script, readable, calls = sys.argv[1:]
-    _done(_libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0), "prctl")
-    _done(_libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "prctl")
-    _done(_libc.capset(struct.pack("Ii", _CAPABILITIES, 0), bytes(24)), "capset")
+    readable, calls = sys.argv[1:]
+    _must(_libc.prctl, _DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    _must(_libc.prctl, _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _must(_libc.capset, struct.pack("Ii", _CAPABILITIES, 0), bytes(24))
     _restrict_files(json.loads(readable))
     _restrict_calls(bytes.fromhex(calls))
-    runpy.run_path(script, run_name="__main__")
+    exec(marshal.load(sys.stdin.buffer), {"__name__": "__main__"})
 
 
 def _restrict_files(readable: list[str]) -> None:
@@ -42,29 +43,32 @@ def _restrict_files(readable: list[str]) -> None:
     if version < _NEEDED:
         sys.exit(f"Landlock's version is {max(version, 0)} here, {_NEEDED} is needed")
     rights = struct.pack("QQQ", _EVERYTHING, _TCP, _ABSTRACT_SOCKETS_AND_SIGNALS)
-    rules = _done(_libc.syscall(_CREATE, rights, len(rights), 0), "landlock_create_ruleset")
+    rules = _must(_libc.syscall, _CREATE, rights, len(rights), 0)
     for path in readable:
         _allow(rules, path, _EXECUTE | _READ_FILE | (_READ_DIRECTORY if Path(path).is_dir() else 0))
     _allow(rules, os.devnull, _READ_FILE | _WRITE_FILE)
-    _done(_libc.syscall(_RESTRICT, rules, 0), "landlock_restrict_self")
+    _must(_libc.syscall, _RESTRICT, rules, 0)
     os.close(rules)
 
 
 def _allow(rules: int, path: str, rights: int) -> None:
     place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    _done(_libc.syscall(_ADD, rules, 1, struct.pack("=Qi", rights, place), 0), "landlock_add_rule")
+    _must(_libc.syscall, _ADD, rules, 1, struct.pack("=Qi", rights, place), 0)
     os.close(place)
 
 
 def _restrict_calls(calls: bytes) -> None:
     instructions = ctypes.create_string_buffer(calls, len(calls))
     header = struct.pack("HP", len(calls) // 8, ctypes.addressof(instructions))
-    _done(_libc.prctl(_SECCOMP, _FILTER, header, 0, 0), "seccomp")
+    _must(_libc.prctl, _SECCOMP, _FILTER, header, 0, 0)
 
 
-def _done(result: int, step: str) -> int:
+def _must(function: Any, *arguments: int | bytes) -> int:
+    """Call C; numbers as wide as a register, for these functions take variable arguments."""
+    wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result = int(function(*wide))
     if result < 0:
-        sys.exit(f"{step}: {os.strerror(ctypes.get_errno())}")
+        sys.exit(f"{function.__name__}{arguments}: {os.strerror(ctypes.get_errno())}")
     return result
 
 

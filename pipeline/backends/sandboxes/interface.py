@@ -1,6 +1,6 @@
 """A sandbox runs code that a model wrote, where it can harm nobody.
 
-The task goes in as JSON, what the code came to comes out as bytes; `inside.py`, which runs there, says in which form.
+The task goes in, what the code came to comes out as bytes; `inside.py`, which runs there, says in which form.
 """
 
 from dataclasses import dataclass

@@ -22,10 +22,9 @@ class Landlock:
 
     def run(self, task: Task) -> Finished:
         """Execute one answer."""
-        readable = [path for path in (*_READABLE, str(process.library()), str(process.INSIDE)) if Path(path).exists()]
-        confine = process.INSIDE.with_name("confine.py")
-        command = [str(process.interpreter()), *process.FLAGS, str(confine), str(process.INSIDE), json.dumps(readable)]
+        readable = [path for path in (*_READABLE, str(process.library())) if Path(path).exists()]
+        confine = [str(process.interpreter()), *process.FLAGS, str(Path(__file__).with_name("confine.py"))]
         try:
-            return process.run([*command, system_calls.program().hex()], task, self._limits)
+            return process.run([*confine, json.dumps(readable), system_calls.program().hex()], task, self._limits)
         except SandboxError as error:
             raise SandboxError(f"landlock: {error}", error.hint or _HINT) from error

@@ -1,6 +1,6 @@
 """Starts a sandbox, listens to it no longer and to no more than agreed, and leaves nothing of it running."""
 
-import json
+import marshal
 import os
 import select
 import subprocess
@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +20,8 @@ from pipeline.backends.sandboxes.interface import Finished, Limits, SandboxError
 # The answer's hash seed is fixed, so that the same answer comes to the same result, whenever it is run.
 ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")  # of the interpreter: the standard library and nothing else
-INSIDE = Path(__file__).with_name("inside.py")
+# What it runs: `inside.py`, compiled out here once; then that reads its task from the same place.
+BEGINNING = "import marshal, sys; exec(marshal.load(sys.stdin.buffer))"
 _PATIENCE = 5.0  # seconds for what was killed to be gone
 _LONGEST_COMPLAINT = 500  # bytes
 # More at a time than processors would make programs fail for being slow.
@@ -40,7 +42,7 @@ def run(command: Sequence[str], task: Task, limits: Limits, descriptors: Sequenc
     """Give a sandbox its task and wait for it; every process of it is gone afterwards.
 
     Args:
-        command: starts `inside.py` in the sandbox; when its process is killed, everything in it dies.
+        command: starts an interpreter with `BEGINNING` in the sandbox; when its process is killed, all of it dies.
         task: see `inside.py`.
         limits: seconds and output are kept from here, the others by `inside.py`.
         descriptors: open files that the command inherits.
@@ -54,7 +56,7 @@ def run(command: Sequence[str], task: Task, limits: Limits, descriptors: Sequenc
         "disk_bytes": limits.disk_mb << 20,
     }
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints, _places:
-        asked.write(json.dumps({**task, "limits": sizes}).encode())
+        asked.write(_harness() + marshal.dumps({**task, "limits": sizes}))
         asked.seek(0)
         try:
             process = subprocess.Popen(
@@ -79,6 +81,12 @@ def run(command: Sequence[str], task: Task, limits: Limits, descriptors: Sequenc
         if not finished.said.startswith(GREETING):
             raise SandboxError(f"the sandbox did not start: {_complaint(complaints) or finished.stopped or 'silence'}")
     return Finished(finished.said.removeprefix(GREETING), finished.stopped)
+
+
+@cache
+def _harness() -> bytes:
+    source = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
+    return marshal.dumps(compile(source, "inside.py", "exec", dont_inherit=True))
 
 
 def _listen(output: IO[bytes], limits: Limits) -> Finished:
