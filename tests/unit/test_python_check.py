@@ -290,9 +290,7 @@ def test_what_the_sandbox_writes_is_what_is_read_outside(value: Any):
     assert json.loads(as_json(value).encode("utf-8", "surrogatepass")) == value
 
 
-@given(
-    st.dictionaries(st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False), JSON)
-)
+@given(st.dictionaries(st.integers() | st.booleans() | st.none() | st.floats(-1, 1), st.booleans(), max_size=5))
 def test_keys_that_are_no_texts_become_texts_as_they_do_everywhere(value: dict[Any, Any]):
     assert json.loads(as_json(value)) == json.loads(json.dumps(value))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import CHECK, without_bubblewrap
+from machines import CHECK, with_sandbox, without_bubblewrap
 
 from benchmarks import hostile
 from pipeline.backends.checks.run import judge, obstacle
@@ -19,6 +19,7 @@ from pipeline.backends.sandboxes import choice, system_calls
 from pipeline.backends.sandboxes.bubblewrap import Bubblewrap
 from pipeline.backends.sandboxes.interface import Limits, Sandbox, SandboxError
 from pipeline.backends.sandboxes.landlock import Landlock
+from pipeline.commands.common import Shared, current_settings
 from pipeline.lib import sections
 
 LIMITS = Limits(processor_seconds=2, seconds=2, memory_mb=128, disk_mb=4, output_kb=1024)
@@ -104,6 +105,22 @@ def parents() -> dict[int, int]:
             if state not in "ZX":
                 found[int(path.parent.name)] = int(parent)
     return found
+
+
+def test_limits_are_those_of_the_settings_that_a_command_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Shared, "home", tmp_path)
+    monkeypatch.setattr(Shared, "flags", {}, raising=False)
+    talks = f"def f(x): return '{'x' * 2000}'"
+    with with_sandbox():
+        mechanism = current_mechanism()
+        assert judge(talks, CHECK).error == "wrong in case 1"
+        (tmp_path / "nightschool.toml").write_text(f"[sandbox]\nmechanism = '{mechanism}'\noutput_kb = 1\n")
+        current_settings()
+        assert judge(talks, CHECK).error == "said more than 1 KiB"
+
+
+def current_mechanism() -> str:
+    return "landlock" if isinstance(choice.chosen(), Landlock) else "bubblewrap"
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])

@@ -2,7 +2,8 @@
 
 python confine.py <readable paths as JSON> <filter, hexadecimal>
 
-Afterwards it runs what comes in, marshalled, by standard input. Imports nothing of Nightschool; a step that fails ends it before anything has run.
+Afterwards it runs what comes in, marshalled, by standard input. Imports nothing of Nightschool; a step that fails ends
+it before anything has run.
 """
 
 import ctypes
