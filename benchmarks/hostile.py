@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.backends.sandboxes.interface import Sandbox
@@ -56,7 +57,6 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()""",
     "clone": "if call('clone', signal.SIGCHLD, 0, 0, 0, 0) == 0: os._exit(0)",
-    "clone3": "if call('clone3', struct.pack('8Q', 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0), 64) == 0: os._exit(0)",
     "another program": "subprocess.run([sys.executable, '-S', '-c', ''], check=True)",
     "another program, spawned": "os.posix_spawn(sys.executable, [sys.executable, '-S', '-c', ''], {})\nos.wait()",
     "another program instead": f"""
@@ -132,7 +132,6 @@ resource.prlimit(world['pid'], resource.RLIMIT_NOFILE, now)""",
 now = os.getpriority(os.PRIO_PROCESS, world['pid'])
 os.setpriority(os.PRIO_PROCESS, world['pid'], now)""",
     "move the parent": "os.sched_setaffinity(world['pid'], os.sched_getaffinity(world['pid']))",
-    "be traced": "done(libc.ptrace(0, 0, 0, 0))",
     "read memory as a debugger does": """
 page = ctypes.create_string_buffer(8)
 piece = struct.pack('PN', ctypes.addressof(page), 8)
@@ -140,6 +139,8 @@ call('process_vm_readv', os.getpid(), piece, 1, piece, 1, 0)""",
     "another personality": "done(libc.personality(0xFFFFFFFF))",
 }
 UNCERTAIN = {
+    "clone3": "if call('clone3', struct.pack('8Q', 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0), 64) == 0: os._exit(0)",
+    "be traced": "done(libc.ptrace(0, 0, 0, 0))",
     "flood the channel of results": "for _ in range(world['much']): os.write(3, bytes(1 << 20))",
     "write among the libraries": "open('/usr/lib/proof', 'w').close()",
     "write among the modules": "open(os.path.join(os.path.dirname(os.__file__), 'proof.py'), 'w').close()",
@@ -183,17 +184,24 @@ def world(folder: Path) -> Iterator[dict[str, Any]]:
         (folder / name).write_text("secret")
     abstract = f"hostile-{os.getpid()}-{folder.name}"
     with ExitStack() as open_now:
+        unix = f"{open_now.enter_context(TemporaryDirectory())}/unix"  # addresses are short
         tcp = open_now.enter_context(socket.create_server(("127.0.0.1", 0)))
         udp = open_now.enter_context(socket.socket(type=socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))
-        for address in ("\0" + abstract, os.path.relpath(folder / "unix")):  # relative: addresses are short
+        for address in ("\0" + abstract, unix):
             listener = open_now.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(address)
             listener.listen()
         yield {
-            **{name: str(folder / name) for name in ("secret", "spare", "unix")},
+            **{name: str(folder / name) for name in ("secret", "spare")},
             **{"folder": str(folder), "repository": str(Path(__file__).parent.parent), "home": str(Path.home())},
-            **{"tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1], "abstract": abstract, "pid": os.getpid()},
+            **{
+                "tcp": tcp.getsockname()[1],
+                "udp": udp.getsockname()[1],
+                "unix": unix,
+                "abstract": abstract,
+                "pid": os.getpid(),
+            },
             "calls": {**_CALLS[platform.machine()], **_CALLS_EVERYWHERE},
         }
 

@@ -4,7 +4,6 @@
 contrast to bubblewrap, an answer can see which files and processes there are (not what is in them), and has no /tmp.
 """
 
-import json
 from pathlib import Path
 
 from pipeline.backends.sandboxes import process, system_calls
@@ -25,6 +24,6 @@ class Landlock:
         readable = [path for path in (*_READABLE, str(process.library())) if Path(path).exists()]
         confine = [str(process.interpreter()), *process.FLAGS, str(Path(__file__).with_name("confine.py"))]
         try:
-            return process.run([*confine, json.dumps(readable), system_calls.program().hex()], task, self._limits)
+            return process.run([*confine, system_calls.program().hex(), *readable], task, self._limits)
         except SandboxError as error:
             raise SandboxError(f"landlock: {error}", error.hint or _HINT) from error
