@@ -301,6 +301,12 @@ def test_what_is_not_json_is_refused(value: Any):
         as_json(value)
 
 
+def test_prose_behind_plain_code_is_cut_off_however_long_it_is():
+    prose = "So it is (as you can see\nsquared.\n" * 5000
+    assert code_of(f"Here:\n\nimport math\n{SQUARE}\n{prose}", "f").strip() == f"import math\n{SQUARE}".strip()
+    assert code_of(prose, "f") == prose
+
+
 LINES = st.text(st.characters(exclude_characters="`~\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029", codec="utf-8"), max_size=30)
 
 

@@ -38,8 +38,8 @@ class Bubblewrap:
             raise SandboxError("bubblewrap is not installed (no bwrap in PATH)", _HINT)
         reading, writing = os.pipe()
         try:
-            os.write(writing, system_calls.program())
-            os.close(writing)
+            with os.fdopen(writing, "wb") as pipe:
+                pipe.write(system_calls.program())
             command = [program, *_ALONE, *_files(), *self._ending(reading)]
             return process.run(command, task, self._limits, [reading])
         except SandboxError as error:

@@ -203,30 +203,36 @@ def _defines(block: str, function: str) -> bool:
     import ast
 
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return _compiles(block) and any(
+    return _wrong_line(block) is None and any(
         isinstance(node, definitions) and node.name == function for node in ast.parse(block).body
     )
 
 
 def _without_prose(answer: str) -> str:
     """From the first line that begins like code to the last with which everything in between is a program."""
-    lines = answer.splitlines()
-    if _compiles(answer):
+    if _wrong_line(answer) is None:
         return answer
+    lines = answer.splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith(_STARTS)), 0)
-    for last in range(len(lines), first, -1):
-        source = "\n".join(lines[first:last])
-        if _compiles(source):
+    code = lines[first:]
+    while code:
+        source = "\n".join(code)
+        wrong = _wrong_line(source)
+        if wrong is None:
             return source
+        del code[min(wrong, len(code)) - 1 :]  # no end that includes this line would be right
     return answer
 
 
-def _compiles(source: str) -> bool:
+def _wrong_line(source: str) -> int | None:
+    """The number of the line at which it stops being Python; none: it is."""
     try:
         compile(source, "answer", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
-    return True
+    except SyntaxError as error:
+        return max(1, error.lineno or 1)
+    except (ValueError, MemoryError, RecursionError):
+        return 1
+    return None
 
 
 if __name__ == "__main__":
