@@ -1,6 +1,7 @@
 """doctor: everything a night needs, each finding with a hint.
 
-reads   the base model, the disk, the memory of GPUs, the running gateway, whether code can be run in a sandbox
+reads   the base model, the disk, the memory of GPUs, the running gateway, the other models of the settings,
+        whether code can be run in a sandbox
 """
 
 import shutil
@@ -10,6 +11,8 @@ from typing import Any
 from pipeline.backends.checks import run as checks
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.providers.health import ask_all
+from pipeline.backends.providers.registry import known
 from pipeline.backends.sandboxes import choice as sandbox
 from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.lib import questions
@@ -60,6 +63,7 @@ def doctor(settings: Settings) -> dict[str, Any]:
         "adapter_sha256": health["adapter_sha256"],
         "sandbox": sandbox_found(settings),
         "webhook": "set" if settings.notify.webhook else "not set",
+        **_models(settings),
     }
 
 
@@ -76,6 +80,13 @@ def sandbox_found(settings: Settings) -> str:
     if count := sum(checks.obstacle(row["check"]) is not None for row in asked):
         raise SandboxError(f"{count} canary tasks and hold-out questions execute code, but {problem}", problem.hint)
     return f"none, checks of type python wait: {problem} ({problem.hint})"
+
+
+def _models(settings: Settings) -> dict[str, str]:
+    """One line for each other model; a night goes on without them where another one takes over."""
+    others = [each for each in known(settings) if each.kind != "embedded"]
+    wrong = ask_all(settings, others)
+    return {f"model {each.name}": wrong[each.name] or "healthy" for each in others}
 
 
 def _version_gb(settings: Settings) -> float:

@@ -1,7 +1,7 @@
 """config: the settings."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ def config_show(
     as_json: Json = False,
 ) -> None:
     """The settings in force; secrets are masked."""
-    values = current_settings().model_dump(mode="json")
+    values = _without_logins(current_settings().model_dump(mode="json"))
     if values["notify"]["webhook"]:
         values["notify"]["webhook"] = "(set)"
     if name is None:
@@ -36,3 +36,13 @@ def config_example() -> None:
     from pipeline.lib.config import example
 
     typer.echo(example(), nl=False)
+
+
+def _without_logins(value: Any) -> Any:
+    from pipeline.lib.text import without_logins
+
+    if isinstance(value, dict):
+        return {key: _without_logins(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_logins(each) for each in value]
+    return without_logins(value) if isinstance(value, str) else value

@@ -1,33 +1,24 @@
-"""Sovereign VM assembly: text → instructions.
+r"""Sovereign VM assembly: text → instructions.
 
 One instruction a line, `;` starts a comment, `name:` is a label:
 
     PUSH #7          push the integer 7
-    PUSH "text"      push a string
+    PUSH "text"      push a text; \" \\ \n \t stand for a quote, a backslash, a new line, a tabulator
     STORE "total"    pop into memory
     JZ done          jump to a label
+
+The operations are in `pipeline.evolution.operations`.
 """
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-Value = int | str
-
-
-class VmError(Exception):
-    """A program that cannot be assembled or that failed while running.
-
-    `category` is one of syntax, type, stack, arithmetic, limit, memory; `line` counts from 1 in the source.
-    """
-
-    def __init__(self, category: str, message: str, line: int) -> None:
-        super().__init__(f"line {line}: {category} error: {message}")
-        self.category = category
-        self.line = line
+from pipeline.evolution.faults import Fault, Value, VmError
+from pipeline.evolution.operations import OPERATIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One operation with its operand (if it takes one) and the source line it stands on."""
 
     operation: str
@@ -35,56 +26,37 @@ class Instruction:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """Assembled code; `labels` maps a name to an index into `instructions`."""
 
     instructions: tuple[Instruction, ...]
     labels: dict[str, int]
 
 
-# What each operation expects behind it: nothing, a value (#7 or "text"), a quoted name, or a label.
-OPERANDS = {
-    **dict.fromkeys(
-        [
-            "ADD",
-            "SUB",
-            "MUL",
-            "DIV",
-            "MOD",
-            "NEG",
-            "EQ",
-            "NE",
-            "LT",
-            "LE",
-            "GT",
-            "GE",
-            "NOT",
-            "AND",
-            "OR",
-            "DUP",
-            "POP",
-            "SWAP",
-            "OVER",
-            "CONCAT",
-            "LENGTH",
-            "PRINT",
-            "RET",
-            "HALT",
-        ],
-        "none",
-    ),
-    "PUSH": "value",
-    "STORE": "name",
-    "LOAD": "name",
-    **dict.fromkeys(["JMP", "JZ", "JNZ", "CALL"], "label"),
+# A backslash that escapes nothing stands for itself, also right before the closing quote. There is one way to read any
+# line, found without trying many (++ and *+ never give back): models write lines of any length.
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\["\\nt]|\\(?!["\\nt]))*\\?)"'
+_OPERAND = rf"(?:\#(?P<number>-?\d{{1,18}})|{_QUOTED}|(?P<name>[^\W\d]\w*))"
+_LINE = re.compile(rf"\s*+(?:(?P<label>[^\W\d]\w*+):|(?P<operation>[A-Z]++)(?:\s++{_OPERAND})?)?\s*+(?:;.*)?")
+_ESCAPE = re.compile(r'\\(["\\nt])')
+_ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
+_SPECIAL = re.compile(r'["\\\n\t]')
+_WRITTEN = {character: f"\\{letter}" for letter, character in _ESCAPED.items()}
+# What the last group of a line that matched may be, by what the operation wants behind it.
+_OPERANDS = {
+    "none": ("operation",),
+    "value": ("number", "quoted"),
+    "name": ("quoted",),
+    "text": ("quoted",),
+    "label": ("name",),
 }
+_SHORT = 80  # characters; longer lines are read anew each time, so that the cache stays small
 
-_LABEL = re.compile(r"([A-Za-z_]\w*):\s*$")
-_LINE = re.compile(r"([A-Z]+)(?:\s+(\S.*?))?\s*$")
-_NUMBER = re.compile(r"#(-?\d{1,18})$")
-_QUOTED = re.compile(r'"([^"]*)"$')
-_NAME = re.compile(r"[A-Za-z_]\w*$")
+
+class _Label(str):
+    """A line that names a place."""
+
+    __slots__ = ()
 
 
 def assemble(source: str) -> Program:
@@ -95,54 +67,82 @@ def assemble(source: str) -> Program:
     """
     instructions: list[Instruction] = []
     labels: dict[str, int] = {}
-    for line, raw in enumerate(source.splitlines(), start=1):
-        text = _without_comment(raw).strip()
-        if not text:
+    jumps: list[Instruction] = []
+    for line, text in enumerate(source.splitlines(), start=1):
+        try:
+            read = _read_again(text) if len(text) <= _SHORT else _read(text)
+        except Fault as fault:
+            raise VmError(fault.category, str(fault), line) from None
+        if read is None:
             continue
-        if label := _LABEL.match(text):
-            if label[1] in labels:
-                raise VmError("syntax", f"label {label[1]!r} stands twice", line)
-            labels[label[1]] = len(instructions)
-        else:
-            instructions.append(_instruction(text, line))
-    for instruction in instructions:
-        if OPERANDS[instruction.operation] == "label" and instruction.operand not in labels:
-            raise VmError("syntax", f"no label {instruction.operand!r}", instruction.line)
+        if isinstance(read, _Label):
+            if read in labels:
+                raise VmError("syntax", f"label {read!r} stands twice", line)
+            labels[read] = len(instructions)
+            continue
+        instruction = Instruction(*read, line)
+        instructions.append(instruction)
+        if OPERATIONS[instruction.operation].operand == "label":
+            jumps.append(instruction)
+    for jump in jumps:
+        if jump.operand not in labels:
+            raise VmError("syntax", f"no label {jump.operand!r}", jump.line)
     return Program(tuple(instructions), labels)
 
 
-def _without_comment(text: str) -> str:
-    """Cut at the first `;` that is not inside quotes."""
-    quoted = False
-    for position, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif character == ";" and not quoted:
-            return text[:position]
-    return text
+def has_instruction(source: str) -> bool:
+    """Whether at least one line is an instruction; prose has none."""
+    for line in source.splitlines():
+        try:
+            if isinstance(_read(line), tuple):
+                return True
+        except Fault:
+            continue
+    return False
 
 
-def _instruction(text: str, line: int) -> Instruction:
-    match = _LINE.match(text)
-    if match is None or match[1] not in OPERANDS:
-        raise VmError("syntax", f"unknown instruction {text[:40]!r}", line)
-    operation, written = match[1], match[2]
-    kind = OPERANDS[operation]
-    if kind == "none":
-        if written is not None:
-            raise VmError("syntax", f"{operation} takes no operand", line)
-        return Instruction(operation, None, line)
-    if written is None:
-        raise VmError("syntax", f"{operation} needs a {kind}", line)
-    return Instruction(operation, _operand(kind, written, operation, line), line)
+def written(instruction: Instruction) -> str:
+    """The instruction as a line that assembles to it."""
+    operation, operand, _ = instruction
+    if operand is None:
+        return operation
+    if isinstance(operand, int):
+        return f"{operation} #{operand}"
+    if OPERATIONS[operation].operand == "label":
+        return f"{operation} {operand}"
+    return f'{operation} "{_SPECIAL.sub(lambda found: _WRITTEN[found[0]], operand)}"'
 
 
-def _operand(kind: str, written: str, operation: str, line: int) -> Value:
-    number, quoted = _NUMBER.match(written), _QUOTED.match(written)
-    if kind == "value" and number:
-        return int(number[1])
-    if kind in ("value", "name") and quoted:
-        return quoted[1]
-    if kind == "label" and _NAME.match(written):
-        return written
-    raise VmError("syntax", f"{operation} cannot take {written[:40]!r}", line)
+def _read(text: str) -> "_Label | tuple[str, Value | None] | None":
+    """One line; none: there is nothing on it."""
+    found = _LINE.fullmatch(text)
+    if found is None or (found["operation"] and found["operation"] not in OPERATIONS):
+        raise _complaint(text)
+    if found["label"]:
+        return _Label(found["label"])
+    if not found["operation"]:
+        return None
+    name, shape = found["operation"], str(found.lastgroup)
+    if shape not in _OPERANDS[OPERATIONS[name].operand]:
+        raise _complaint(text)
+    if shape == "operation":
+        return name, None
+    if shape == "number":
+        return name, int(found[shape])
+    return name, found[shape] if shape == "name" else _ESCAPE.sub(lambda escape: _ESCAPED[escape[1]], found[shape])
+
+
+_read_again = lru_cache(maxsize=4096)(_read)  # answers to one kind of question repeat the same lines
+
+
+def _complaint(text: str) -> Fault:
+    """What is wrong with a line that cannot be read."""
+    name, _, operand = text.strip().partition(" ")
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        return Fault("syntax", f"unknown instruction {text.strip()[:40]!r}")
+    if operation.operand == "none":
+        return Fault("syntax", f"{name} takes no operand")
+    if not operand.strip() or operand.lstrip().startswith(";"):
+        return Fault("syntax", f"{name} needs a {operation.operand}")
+    return Fault("syntax", f"{name} cannot take {operand.strip()[:40]!r}")

@@ -4,28 +4,25 @@ It runs whatever a language model writes, so every resource has a limit and ever
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
-from pipeline.evolution.assembler import Instruction, Program, Value, VmError, assemble
+from pipeline.evolution.assembler import Instruction, Program, assemble
+from pipeline.evolution.faults import Fault, Value, VmError, wrong_kind
+from pipeline.evolution.operations import OPERATIONS
+from pipeline.evolution.values import MOST_DIGITS
+from pipeline.evolution.writing import Writer, written
 
-_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
-    "ADD": lambda a, b: a + b,
-    "SUB": lambda a, b: a - b,
-    "MUL": lambda a, b: a * b,
-    "DIV": lambda a, b: a // b,
-    "MOD": lambda a, b: a % b,
-    "LT": lambda a, b: int(a < b),
-    "LE": lambda a, b: int(a <= b),
-    "GT": lambda a, b: int(a > b),
-    "GE": lambda a, b: int(a >= b),
-    "AND": lambda a, b: int(bool(a) and bool(b)),
-    "OR": lambda a, b: int(bool(a) or bool(b)),
-}
+_MOST = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Stack in values, memory in names, steps in instructions, call depth in frames, text in characters."""
+    """Stack in values, memory in names, steps in instructions, call depth in frames, text and source in characters.
+
+    Raises:
+        ValueError: one is negative or beyond any sense, or integers would be too long to be written in digits.
+    """
 
     stack: int = 100
     memory: int = 1000
@@ -33,6 +30,18 @@ class Limits:
     call_depth: int = 20
     text: int = 10_000
     integer: int = 2**63
+    source: int = 1_000_000
+    model_calls: int = 3
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 0 or (value > _MOST and name != "integer"):
+                raise ValueError(f"the limit {name} must be between 0 and {_MOST}")
+        if self.integer >= 10**MOST_DIGITS:
+            raise ValueError(f"the limit integer cannot have more than {MOST_DIGITS} digits")
+
+
+_LIMITS = Limits()
 
 
 @dataclass(slots=True)
@@ -43,135 +52,183 @@ class State:
     memory: dict[str, Value] = field(default_factory=dict)
     output: list[str] = field(default_factory=list)
     steps: int = 0
+    model_calls: int = 0
     halted: bool = False
 
 
-def run(program: Program | str, limits: Limits | None = None) -> State:
+Watch = Callable[[Instruction, "Machine"], None]
+
+
+def run(
+    program: Program | str, limits: Limits | None = None, writer: Writer | None = None, watch: Watch | None = None
+) -> State:
     """Assemble (if needed) and execute a program.
+
+    Args:
+        program: what to execute.
+        limits: none: the usual ones.
+        writer: whom LLMGEN and EVOLVE ask; without one they fail.
+        watch: is shown every instruction right after it.
 
     Raises:
         VmError: with the category and the line of what went wrong.
     """
+    limits = limits or _LIMITS
     if isinstance(program, str):
+        if len(program) > limits.source:
+            raise VmError("limit", f"a program longer than {limits.source} characters", 1)
         program = assemble(program)
-    machine = _Machine(program, limits or Limits())
-    while machine.step():
-        pass
-    return machine.state
+    return Machine(program, limits, writer).run(watch)
 
 
-class _Machine:
-    def __init__(self, program: Program, limits: Limits) -> None:
-        self.program = program
+class _Caller(NamedTuple):
+    """Code that waits at an EXEC for other code to end."""
+
+    program: Program
+    position: int
+    stack: list[Value]
+
+
+class Machine:
+    """A program on its way. The operations work through it.
+
+    `frames` holds where to go on: a position for each CALL, a `_Caller` for each EXEC.
+    """
+
+    def __init__(self, program: Program, limits: Limits, writer: Writer | None = None) -> None:
         self.limits = limits
+        self.writer = writer
         self.state = State()
-        self.position = 0
-        self.returns: list[int] = []
+        self.frames: list[int | _Caller] = []
+        self._go_on_with(_Caller(program, 0, self.state.stack))
 
-    def step(self) -> bool:
-        """Execute one instruction; false once the program has ended."""
-        if self.position >= len(self.program.instructions):
-            self.state.halted = True
-            return False
-        instruction = self.program.instructions[self.position]
-        self.state.steps += 1
+    def _go_on_with(self, code: _Caller) -> None:
+        self.program, self.position, self.stack = code
+        self.code = self.program.instructions
+        self.state.stack = self.stack
+
+    def run(self, watch: Watch | None = None) -> State:
+        """Execute to the end.
+
+        Raises:
+            VmError: see `run`.
+        """
+        while not self.state.halted:
+            self._leave(self._execute(watch))
+        return self.state
+
+    def _execute(self, watch: Watch | None) -> VmError | None:
+        """Execute until the code in hand ends or fails."""
+        state, most, at = self.state, self.limits.steps, _NOTHING
+        try:
+            while self.position < len(self.code):
+                at = self.code[self.position]
+                if state.steps >= most:
+                    raise _too_many(most)
+                state.steps += 1
+                self.position += 1
+                OPERATIONS[at.operation].execute(self, at.operand)
+                if watch:
+                    watch(at, self)
+        except Fault as fault:
+            return fault.at(at.operation, at.line)
+        return None
+
+    def begin(self, source: str) -> None:
+        """Go on with other code, which has a stack of its own; `_leave` comes back. Assembling costs a step a line."""
+        self.require_depth()
+        self.state.steps += len(source.splitlines())
         if self.state.steps > self.limits.steps:
-            raise VmError("limit", f"more than {self.limits.steps} steps", instruction.line)
-        self.position += 1
-        self._execute(instruction)
-        return not self.state.halted
+            self.state.steps = self.limits.steps
+            raise _too_many(self.limits.steps)
+        try:
+            program = assemble(source)
+        except VmError as error:
+            self._report(error)
+            return
+        self.frames.append(_Caller(self.program, self.position, self.stack))
+        self._go_on_with(_Caller(program, 0, []))
 
-    def _execute(self, at: Instruction) -> None:
-        if at.operation in _ARITHMETIC:
-            self._arithmetic(at)
-        elif at.operation in ("JMP", "JZ", "JNZ", "CALL", "RET", "HALT"):
-            self._jump(at)
-        elif at.operation in ("PUSH", "POP", "DUP", "SWAP", "OVER"):
-            self._shuffle(at)
-        elif at.operation in ("STORE", "LOAD"):
-            self._memory(at)
-        else:
-            self._other(at)
+    def _leave(self, failure: VmError | None) -> None:
+        """End the code in hand: back to the EXEC that began it, if one did."""
+        while self.frames:
+            frame = self.frames.pop()
+            if isinstance(frame, _Caller):
+                self._go_on_with(frame)
+                self._report(failure)
+                return
+        if failure:
+            raise failure
+        self.state.halted = True
 
-    def _push(self, value: Value, at: Instruction) -> None:
-        if len(self.state.stack) >= self.limits.stack:
-            raise VmError("limit", f"more than {self.limits.stack} values on the stack", at.line)
-        if isinstance(value, int) and abs(value) > self.limits.integer:
-            raise VmError("arithmetic", "integer too large", at.line)
-        if isinstance(value, str) and len(value) > self.limits.text:
-            raise VmError("limit", f"text longer than {self.limits.text} characters", at.line)
-        self.state.stack.append(value)
+    def _report(self, failure: VmError | None) -> None:
+        """Leave what EXEC leaves; there is place for it where the code was."""
+        self.stack.append(str(failure)[: self.limits.text] if failure else "")
 
-    def _pop(self, at: Instruction) -> Value:
-        if not self.state.stack:
-            raise VmError("stack", f"{at.operation} on an empty stack", at.line)
-        return self.state.stack.pop()
+    def ask(self, prompt: str) -> str:
+        """Code that the writer writes."""
+        if self.writer is None:
+            raise Fault("model", "there is no model to ask here")
+        if self.state.model_calls >= self.limits.model_calls:
+            raise Fault("limit", f"more than {self.limits.model_calls} calls of a model")
+        self.state.model_calls += 1
+        return written(self.writer, prompt, self.limits.text)
 
-    def _pop_integer(self, at: Instruction) -> int:
-        value = self._pop(at)
+    @property
+    def inside(self) -> int:
+        """How many EXECs the code in hand runs inside of."""
+        return sum(isinstance(frame, _Caller) for frame in self.frames)
+
+    def need(self, count: int) -> None:
+        """Refuse to take what is not there."""
+        there = len(self.stack)
+        if there < count:
+            raise Fault("stack", f"needs {count} values, got {there}" if there else "on an empty stack")
+
+    def take(self) -> Value:
+        """The top of the stack."""
+        if not self.stack:
+            raise Fault("stack", "on an empty stack")
+        return self.stack.pop()
+
+    def take_integer(self) -> int:
+        """The top of the stack, which must be an integer."""
+        value = self.take()
         if not isinstance(value, int):
-            raise VmError("type", f"{at.operation} needs an integer, got text", at.line)
+            raise wrong_kind(int)
         return value
 
-    def _arithmetic(self, at: Instruction) -> None:
-        right, left = self._pop_integer(at), self._pop_integer(at)
-        if at.operation in ("DIV", "MOD") and right == 0:
-            raise VmError("arithmetic", "division by zero", at.line)
-        self._push(_ARITHMETIC[at.operation](left, right), at)
+    def take_text(self) -> str:
+        """The top of the stack, which must be text."""
+        value = self.take()
+        if not isinstance(value, str):
+            raise wrong_kind(str)
+        return value
 
-    def _jump(self, at: Instruction) -> None:
-        if at.operation == "HALT":
-            self.state.halted = True
-        elif at.operation == "RET":
-            if not self.returns:
-                raise VmError("stack", "RET without CALL", at.line)
-            self.position = self.returns.pop()
-        elif at.operation == "CALL":
-            if len(self.returns) >= self.limits.call_depth:
-                raise VmError("limit", f"more than {self.limits.call_depth} nested calls", at.line)
-            self.returns.append(self.position)
-            self.position = self.program.labels[str(at.operand)]
-        elif at.operation == "JMP" or (self._pop_integer(at) == 0) == (at.operation == "JZ"):
-            self.position = self.program.labels[str(at.operand)]
-
-    def _shuffle(self, at: Instruction) -> None:
-        if at.operation == "PUSH":
-            assert at.operand is not None
-            self._push(at.operand, at)
-            return
-        top = self._pop(at)
-        if at.operation == "DUP":
-            self._push(top, at)
-            self._push(top, at)
-        elif at.operation in ("SWAP", "OVER"):
-            below = self._pop(at)
-            for value in (top, below) if at.operation == "SWAP" else (below, top, below):
-                self._push(value, at)
-
-    def _memory(self, at: Instruction) -> None:
-        name = str(at.operand)
-        if at.operation == "STORE":
-            self.state.memory[name] = self._pop(at)
-            if len(self.state.memory) > self.limits.memory:
-                raise VmError("limit", f"more than {self.limits.memory} names in memory", at.line)
-        elif name in self.state.memory:
-            self._push(self.state.memory[name], at)
+    def push(self, value: Value) -> None:
+        """Put it on the stack, if there is place for it."""
+        if len(self.stack) >= self.limits.stack:
+            raise Fault("limit", f"more than {self.limits.stack} values on the stack")
+        if isinstance(value, int):
+            if not -self.limits.integer <= value <= self.limits.integer:
+                raise Fault("arithmetic", "integer too large")
         else:
-            raise VmError("memory", f"nothing is stored under {name!r}", at.line)
+            self.require_text(len(value))
+        self.stack.append(value)
 
-    def _other(self, at: Instruction) -> None:
-        top = self._pop(at) if at.operation in ("EQ", "NE", "CONCAT", "LENGTH", "PRINT") else self._pop_integer(at)
-        if at.operation in ("EQ", "NE"):
-            self._push(int((self._pop(at) == top) == (at.operation == "EQ")), at)
-        elif at.operation == "CONCAT":
-            self._push(f"{self._pop(at)}{top}", at)
-        elif at.operation == "LENGTH":
-            self._push(len(str(top)), at)
-        elif at.operation == "PRINT":
-            self.state.output.append(str(top))
-        elif at.operation == "NOT":
-            assert isinstance(top, int)
-            self._push(int(not top), at)
-        elif at.operation == "NEG":
-            assert isinstance(top, int)
-            self._push(-top, at)
+    def require_text(self, length: int) -> None:
+        """Refuse a text before it is made."""
+        if length > self.limits.text:
+            raise Fault("limit", f"text longer than {self.limits.text} characters")
+
+    def require_depth(self) -> None:
+        """Refuse one call more than is allowed."""
+        if len(self.frames) >= self.limits.call_depth:
+            raise Fault("limit", f"more than {self.limits.call_depth} nested calls")
+
+
+_NOTHING = Instruction("HALT", None, 1)
+
+
+def _too_many(steps: int) -> Fault:
+    return Fault("limit", f"more than {steps} steps")

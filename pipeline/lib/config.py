@@ -4,7 +4,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -28,9 +28,12 @@ from pipeline.lib.sections import (
     Server,
     Train,
     Validation,
+    Vm,
 )
+from pipeline.lib.text import without_logins
 
 FILE_NAME = "nightschool.toml"
+_EXAMPLE = "see `nightschool config example`"
 
 # The short names that crontabs and shell scripts know, and the setting that each of them means.
 SHORT_NAMES = {
@@ -58,6 +61,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     engine: Engine = Engine()
     providers: Providers = Providers()
+    vm: Vm = Vm()
     harvest: Harvest = Harvest()
     hygiene: Hygiene = Hygiene()
     dataset: Dataset = Dataset()
@@ -166,17 +170,25 @@ def _explained(error: ValidationError) -> ConfigurationError:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
-        shown = "" if where in ("notify", "notify.webhook") else f" (got {problem['input']!r})"
-        return ConfigurationError(f"setting {where}: {problem['msg']}{shown}", "see `nightschool config example`")
+        words = problem["msg"].removeprefix("Value error, ")
+        return ConfigurationError(f"setting {where}: {words}{_shown(where, problem['input'])}", _EXAMPLE)
     known = _keys_beside(problem["loc"])
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
     return ConfigurationError(f"unknown setting {where!r}", hint)
 
 
+def _shown(where: str, value: Any) -> str:
+    """The value that does not fit, where it cannot hold a secret."""
+    if where in ("notify", "notify.webhook") or where.endswith(".key_variable") or isinstance(value, dict | list):
+        return ""
+    return f" (got {without_logins(repr(value))})"
+
+
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    if len(location) == 1:
-        return [name for name in Settings.model_fields if name != "home"]
-    section = Settings.model_fields[str(location[0])].annotation
-    assert isinstance(section, type) and issubclass(section, Section)
-    return list(section.model_fields)
+    section: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, str):  # a number counts the tables of an array
+            annotation = section.model_fields[part].annotation
+            section = next(iter(get_args(annotation)), annotation)
+    return [name for name in section.model_fields if name != "home"]

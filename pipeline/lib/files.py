@@ -135,8 +135,13 @@ def require_disk(folder: Path, gigabytes: float) -> None:
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold an exclusive lock for the block; the kernel lets go of it when the process dies.
+
+    Args:
+        path: the lock file.
+        what: who else may hold it, in words.
+        wait: for the other one to be done; for blocks of milliseconds.
 
     Raises:
         BusyError: another process holds it.
@@ -144,7 +149,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise

@@ -77,6 +77,11 @@ class Layout:
         return self.logs / "retrieval.jsonl"
 
     @property
+    def models(self) -> Path:
+        """How fast and how healthy the models of `[[providers.models]]` were found."""
+        return self.logs / "models.json"
+
+    @property
     def control_token(self) -> Path:
         """The secret that opens the server's control endpoints."""
         return self.logs / "control.token"

@@ -1,8 +1,8 @@
 """The sections of nightschool.toml: what each setting means, its default, and its range."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -24,6 +24,9 @@ def _percent(value: Any) -> Any:
 Share = Annotated[float, BeforeValidator(_percent)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
 Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
+Capability = Literal[
+    "code_generation", "error_analysis", "instruction_following", "reasoning", "long_context", "fast_inference"
+]
 Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
 
 
@@ -74,6 +77,31 @@ class Engine(Section):
     )
 
 
+class ProviderModel(Section):
+    """One `[[providers.models]]` of the file: a model that may be asked, see docs/models.md."""
+
+    name: str = Field(pattern=r"^[\w.:-]+$", description="what you call it")
+    kind: Literal["ollama", "openai"] = Field(description="what serves it; openai = any OpenAI-compatible server")
+    url: str | None = Field(None, description="where; none = Ollama at OLLAMA_HOST, or the usual port of this machine")
+    model: str = Field(min_length=1, description="its name on that server")
+    capabilities: Annotated[list[Capability] | None, BeforeValidator(_split)] = Field(
+        None, description="what it can do; none = guessed from its name"
+    )
+    context: int | None = Field(None, ge=1, description="most tokens of question and answer together")
+    price_in: float = Field(0, ge=0, description="price of a million tokens of questions")
+    price_out: float = Field(0, ge=0, description="price of a million tokens of answers")
+    key_variable: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="environment variable that holds its key"
+    )
+    speed: float | None = Field(None, gt=0, description="tokens per second, as you expect them until they are measured")
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        if self.kind == "openai" and not self.url:
+            raise ValueError("kind openai needs a url")
+        return self
+
+
 class Providers(Section):
     """Other models that may be asked for better answers (`harvest.teacher`)."""
 
@@ -87,6 +115,26 @@ class Providers(Section):
     openai_model: str | None = Field(None, description="a model that it has")
     timeout: float = Field(120, gt=0, description="longest silence, in seconds")
     attempts: int = Field(4, ge=1, description="how often one is asked before the next")
+    models: list[ProviderModel] = Field(
+        [], description="more of them, asked before those in `order`: one [[providers.models]] each, see docs/models.md"
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _are_told_apart(cls, models: list[ProviderModel]) -> list[ProviderModel]:
+        names = ["ollama", "openai", "embedded", *(each.name for each in models)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name {name!r} is taken")
+        return models
+
+
+class Vm(Section):
+    """Programs of the Sovereign VM that ask a model for code (LLMGEN, EVOLVE): it is one of the providers."""
+
+    timeout: float = Field(60, gt=0, description="longest wait for one answer, in seconds")
+    max_tokens: int = Field(1024, ge=1, description="most tokens in one answer")
+    reference: bool = Field(True, description="tell the model the operations; the starter knows those it needs")
 
 
 class Harvest(Section):

@@ -11,11 +11,11 @@ import handmade
 import pytest
 from stand_in import Behaviour, StandIn, drop, piece, send, stream, whole
 
-from pipeline.backends.providers import choice
 from pipeline.backends.providers.choice import Fallback
 from pipeline.backends.providers.interface import Options, Provider, ProviderError
 from pipeline.backends.providers.ollama import OllamaProvider
 from pipeline.backends.providers.openai import OpenAiProvider
+from pipeline.backends.providers.registry import known, provider_of
 
 CHAT = [{"role": "user", "content": "yes or no?"}]
 MODEL = "their-model"
@@ -261,7 +261,7 @@ def test_without_a_healthy_provider_nothing_begins() -> None:
 
 def test_only_what_the_settings_name_is_asked(tmp_path: Any, server: StandIn) -> None:
     settings = handmade.make_settings(tmp_path, providers={"openai_url": server.url, "openai_model": MODEL})
-    found = choice.providers(settings)
+    found = [provider_of(settings, each) for each in known(settings)]
     assert [each.name for each in found] == [f"openai/{MODEL}", "embedded/starter"]
     for each in found:
         each.close()

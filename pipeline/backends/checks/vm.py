@@ -6,12 +6,12 @@ Without `memory` the program only has to run; what it leaves is then what a coun
 import json
 
 from pipeline.backends.checks.interface import Outcome, Specification
-from pipeline.evolution.assembler import VmError
+from pipeline.evolution.faults import VmError
 from pipeline.evolution.machine import run
 
 
 class VmCheck:
-    """Executes programs."""
+    """Executes programs; one that would ask a model for code (LLMGEN, EVOLVE) fails instead."""
 
     def validate(self, specification: Specification) -> None:
         """`memory`, when given, maps names to integers or texts."""

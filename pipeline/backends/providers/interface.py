@@ -25,6 +25,15 @@ class Options:
     seed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, and how many tokens it cost as the server counts them (none: it does not say)."""
+
+    text: str
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
 class Provider(Protocol):
     """Safe to use from many threads; the `_async` ones from one event loop.
 
@@ -56,3 +65,13 @@ class Provider(Protocol):
 
     async def close_async(self) -> None:
         """Close those of the other two, in their event loop."""
+
+
+class CountingProvider(Provider, Protocol):
+    """One that also knows what an answer cost."""
+
+    def answer(self, messages: list[Message], options: Options) -> Answer:
+        """As `ask`."""
+
+    async def answer_async(self, messages: list[Message], options: Options) -> Answer:
+        """As `ask`."""

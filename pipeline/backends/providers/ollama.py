@@ -1,5 +1,6 @@
 """A model of an Ollama server."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ import httpx
 import ollama
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Options, ProviderError
+from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
 from pipeline.lib.records import Message
 
 _CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=16)
@@ -19,7 +20,15 @@ _PASSING = (429, 502, 503, 504)
 class OllamaProvider:
     """See `pipeline.backends.providers.interface.Provider`."""
 
-    def __init__(self, url: str | None, model: str, timeout: float, attempts: int) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        model: str,
+        timeout: float,
+        attempts: int,
+        context: int | None = None,
+        key_variable: str | None = None,
+    ) -> None:
         """Open nothing yet.
 
         Args:
@@ -27,16 +36,21 @@ class OllamaProvider:
             model: one that the server has.
             timeout: longest silence of the server, in seconds.
             attempts: how often it is asked at most.
+            context: tokens that question and answer may have together; none: what the server is set to.
+            key_variable: the environment variable that holds the server's key, if it wants one.
         """
         self.model = model
+        self._context = context
         self.name = f"ollama/{model}"
         patience: dict[str, Any] = {
             "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "limits": _CONNECTIONS,
         }
-        self._client = ollama.Client(host=url, **patience)
-        self._async_client = ollama.AsyncClient(host=url, **patience)
-        self._quick_client = ollama.Client(host=url, timeout=HEALTH_SECONDS)
+        key = os.environ.get(key_variable) if key_variable else None
+        headers = {"authorization": f"Bearer {key}"} if key else None
+        self._client = ollama.Client(host=url, headers=headers, **patience)
+        self._async_client = ollama.AsyncClient(host=url, headers=headers, **patience)
+        self._quick_client = ollama.Client(host=url, headers=headers, timeout=HEALTH_SECONDS)
         self._trying: dict[str, Any] = {
             "stop": stop_after_attempt(attempts),
             "wait": wait_random_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
@@ -54,10 +68,13 @@ class OllamaProvider:
 
     def ask(self, messages: list[Message], options: Options) -> str:
         """See Provider."""
+        return self.answer(messages, options).text
+
+    def answer(self, messages: list[Message], options: Options) -> Answer:
+        """See CountingProvider."""
         asked = self._request(messages, options)
         with self._named():
-            answer: ollama.ChatResponse = self._patience()(self._client.chat, **asked)
-            return answer.message.content or ""
+            return _counted(self._patience()(self._client.chat, **asked))
 
     def stream(self, messages: list[Message], options: Options) -> Iterator[str]:
         """See Provider."""
@@ -77,10 +94,13 @@ class OllamaProvider:
 
     async def ask_async(self, messages: list[Message], options: Options) -> str:
         """See Provider."""
+        return (await self.answer_async(messages, options)).text
+
+    async def answer_async(self, messages: list[Message], options: Options) -> Answer:
+        """See CountingProvider."""
         asked = self._request(messages, options)
         with self._named():
-            answer: ollama.ChatResponse = await self._patience_async()(self._async_client.chat, **asked)
-            return answer.message.content or ""
+            return _counted(await self._patience_async()(self._async_client.chat, **asked))
 
     async def stream_async(self, messages: list[Message], options: Options) -> AsyncIterator[str]:
         """See Provider."""
@@ -119,6 +139,8 @@ class OllamaProvider:
         asked = {"temperature": options.temperature, "top_p": options.top_p, "num_predict": options.max_tokens}
         if options.seed is not None:
             asked["seed"] = options.seed
+        if self._context is not None:
+            asked["num_ctx"] = self._context  # the server cuts off silently what its own default has no room for
         return {"model": self.model, "messages": messages, "options": asked}
 
     @contextmanager
@@ -134,6 +156,10 @@ class OllamaProvider:
 
 class _LostError(Exception):
     """The server let go of a stream."""
+
+
+def _counted(answer: ollama.ChatResponse) -> Answer:
+    return Answer(answer.message.content or "", answer.prompt_eval_count, answer.eval_count)
 
 
 def _begun(piece: ollama.ChatResponse | None) -> ollama.ChatResponse:

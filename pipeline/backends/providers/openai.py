@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import openai
 
-from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Options, ProviderError
+from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
 from pipeline.lib.records import Message
 
 KEY = "NIGHTSCHOOL_PROVIDER_KEY"  # the environment variable that holds the server's API key, if it wants one
@@ -18,7 +18,14 @@ class OpenAiProvider:
     """See `pipeline.backends.providers.interface.Provider`."""
 
     def __init__(
-        self, url: str, model: str, timeout: float, attempts: int, kind: str = "openai", headers: Any = None
+        self,
+        url: str,
+        model: str,
+        timeout: float,
+        attempts: int,
+        kind: str = "openai",
+        headers: Any = None,
+        key_variable: str | None = KEY,
     ) -> None:
         """Open nothing yet.
 
@@ -29,12 +36,13 @@ class OpenAiProvider:
             attempts: how often it is asked at most.
             kind: first part of the name.
             headers: sent with every request.
+            key_variable: the environment variable that holds the server's API key, if it wants one.
         """
         self.model = model
         self.name = f"{kind}/{model}"
         settings: dict[str, Any] = {
             "base_url": f"{url.rstrip('/').removesuffix('/v1')}/v1",
-            "api_key": os.environ.get(KEY) or "none",
+            "api_key": (os.environ.get(key_variable) if key_variable else None) or "none",
             "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "max_retries": attempts - 1,
             "default_headers": headers,
@@ -52,8 +60,12 @@ class OpenAiProvider:
 
     def ask(self, messages: list[Message], options: Options) -> str:
         """See Provider."""
+        return self.answer(messages, options).text
+
+    def answer(self, messages: list[Message], options: Options) -> Answer:
+        """See CountingProvider."""
         with self._named():
-            return _text(self._client.chat.completions.create(**self._request(messages, options)))
+            return _counted(self._client.chat.completions.create(**self._request(messages, options)))
 
     def stream(self, messages: list[Message], options: Options) -> Iterator[str]:
         """See Provider."""
@@ -67,8 +79,12 @@ class OpenAiProvider:
 
     async def ask_async(self, messages: list[Message], options: Options) -> str:
         """See Provider."""
+        return (await self.answer_async(messages, options)).text
+
+    async def answer_async(self, messages: list[Message], options: Options) -> Answer:
+        """See CountingProvider."""
         with self._named():
-            return _text(await self._async_client.chat.completions.create(**self._request(messages, options)))
+            return _counted(await self._async_client.chat.completions.create(**self._request(messages, options)))
 
     async def stream_async(self, messages: list[Message], options: Options) -> AsyncIterator[str]:
         """See Provider."""
@@ -111,9 +127,10 @@ class OpenAiProvider:
             ) from error
 
 
-def _text(answer: Any) -> str:
+def _counted(answer: Any) -> Answer:
     _require(bool(answer.choices), "the answer is no chat")
-    return answer.choices[0].message.content or ""
+    text, usage = answer.choices[0].message.content or "", answer.usage
+    return Answer(text, usage.prompt_tokens, usage.completion_tokens) if usage else Answer(text)
 
 
 def _require(condition: bool, otherwise: str) -> None:

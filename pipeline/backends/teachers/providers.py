@@ -1,7 +1,8 @@
 """A teacher that is another model: whichever provider answers."""
 
-from pipeline.backends.providers.choice import Fallback, providers
+from pipeline.backends.providers.choice import fallback
 from pipeline.backends.providers.interface import Options
+from pipeline.backends.providers.registry import known
 from pipeline.backends.teachers.interface import Draft
 from pipeline.lib.config import Settings
 from pipeline.lib.records import Interaction
@@ -17,7 +18,7 @@ class ProviderTeacher:
             ProviderError: nobody.
         """
         self._asked = settings.harvest
-        self._provider = Fallback(providers(settings))
+        self._provider = fallback(settings, known(settings))
         self.name = self._provider.name
 
     def drafts(self, interaction: Interaction, count: int, first: int) -> list[Draft]:
