@@ -101,12 +101,15 @@ def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[
 
 
 def _questions(settings: Settings, candidate: Generation) -> list[Question]:
-    """All that may be asked, canary tasks first, the rest shuffled by cluster; every check is tried beforehand."""
+    """All that may be asked, canary tasks first, the rest shuffled by cluster; every check is tried beforehand.
+
+    A hidden question is anybody's: where its check cannot run here, it is not asked. The user's own are, and fail.
+    """
     dataset = settings.home / str(candidate.manifest["dataset"]["path"])
     suites = {
         "canary": questions.read_canary(settings),
         "holdout": questions.read_holdout(settings),
-        "hidden": questions.read_hidden(dataset),
+        "hidden": (row for row in questions.read_hidden(dataset) if checks.obstacle(row["check"]) is None),
     }
     found = [
         questions.as_question(row, suite, number) for suite, rows in suites.items() for number, row in enumerate(rows)
@@ -254,6 +257,7 @@ def _trial(question: Question, ours: Answer, theirs: Answer, first: Answer | Non
         theirs.passed,
         first.passed if first else None,
         preference,
+        not_run=ours.error if ours.passed is None else None,
     )
 
 

@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.backends.checks import run as checks
 from pipeline.backends.engines import switching
 from pipeline.backends.engines.interface import EngineError, Fingerprint
 from pipeline.backends.engines.live_watch import LiveWatch
@@ -153,7 +154,7 @@ def _watch(
 
 
 def _executable(row: dict[str, Any]) -> bool:
-    return bool(row["check"].get("type") != questions.JUDGED)
+    return row["check"].get("type") != questions.JUDGED and checks.obstacle(row["check"]) is None
 
 
 def _limits(settings: Settings, verdict: dict[str, Any], before: dict[str, Any]) -> Limits:

@@ -1,16 +1,21 @@
 """doctor: everything a night needs, each finding with a hint.
 
-reads   the base model, the disk, the memory of GPUs, the running gateway, the other models of the settings
+reads   the base model, the disk, the memory of GPUs, the running gateway, the other models of the settings,
+        whether code can be run in a sandbox
 """
 
 import shutil
 from pathlib import Path
 from typing import Any
 
+from pipeline.backends.checks import run as checks
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.providers.health import ask_all
 from pipeline.backends.providers.registry import known
+from pipeline.backends.sandboxes import choice as sandbox
+from pipeline.backends.sandboxes.interface import SandboxError
+from pipeline.lib import questions
 from pipeline.lib.accelerators import free_memory
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -25,6 +30,7 @@ def doctor(settings: Settings) -> dict[str, Any]:
         DiskError: too little space.
         ConfigurationError: no base model, or the gateway serves another one.
         UnavailableError: no gateway.
+        SandboxError: questions of the user's own need a sandbox, and none works here.
         EngineError: the engine answers with another version than it should, or has no room for a second one.
     """
     base = base_sha256(settings.base_folder)
@@ -55,9 +61,25 @@ def doctor(settings: Settings) -> dict[str, Any]:
         "engine": health["engine"],
         "serving": health["adapter"],
         "adapter_sha256": health["adapter_sha256"],
+        "sandbox": sandbox_found(settings),
         "webhook": "set" if settings.notify.webhook else "not set",
         **_models(settings),
     }
+
+
+def sandbox_found(settings: Settings) -> str:
+    """The mechanism that works, or why there is none.
+
+    Raises:
+        SandboxError: there is none, and the user's own questions need one tonight.
+    """
+    problem = sandbox.problem()
+    if problem is None:
+        return settings.sandbox.mechanism
+    asked = [*questions.read_canary(settings), *questions.read_holdout(settings)]
+    if count := sum(checks.obstacle(row["check"]) is not None for row in asked):
+        raise SandboxError(f"{count} canary tasks and hold-out questions execute code, but {problem}", problem.hint)
+    return f"none, checks of type python wait: {problem} ({problem.hint})"
 
 
 def _models(settings: Settings) -> dict[str, str]:

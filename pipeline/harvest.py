@@ -27,7 +27,7 @@ from pipeline.backends.sources import selection
 from pipeline.backends.sources.failures import Found
 from pipeline.backends.teachers.choice import ledger_of, nothing_allowed, seated
 from pipeline.backends.teachers.council import Decision
-from pipeline.backends.teachers.deciding import Council, decisions, without_teacher
+from pipeline.backends.teachers.deciding import Council, decisions, obstacle, without_teacher
 from pipeline.backends.teachers.scoring import without_check
 from pipeline.lib import exclusions, harvests, jsonl
 from pipeline.lib.config import Settings
@@ -86,8 +86,10 @@ def harvest(
             return {"dry_run": True, **outcomes, **found.to_json()}
         written = selection.write(settings, files, chosen, executor)
         _warn(found)
+        waiting = _waiting(settings.layout, until)
         if not any(True for _ in _failures(settings.layout, until)):
-            raise NothingToDo("no failures in the window", "more of the past: --since")
+            others = f" but {waiting} that wait for a sandbox (`nightschool doctor`)" if waiting else ""
+            raise NothingToDo(f"no failures in the window{others}", "more of the past: --since")
         work = _decide_all(settings, files, until, version, executor)
     manifest = {
         "since": since,
@@ -96,6 +98,7 @@ def harvest(
         **found.to_json(),
         **written,
         **work.to_json(),
+        "waiting": waiting,
         **_totals(files),
     }
     write_json(files.manifest, manifest)
@@ -165,7 +168,19 @@ def _write_all(
 
 
 def _failures(layout: Layout, until: float) -> Iterator[Failure]:
-    """Those of the last days whose people have not been excluded since."""
+    """Those of the last days whose people have not been excluded since, and whose checks can run here."""
+    return (each for each in _known(layout, until) if obstacle(each) is None)
+
+
+def _waiting(layout: Layout, until: float) -> int:
+    """How many are left undecided, for as long as this machine cannot run their checks."""
+    obstacles = [problem for each in _known(layout, until) if (problem := obstacle(each))]
+    if obstacles:
+        logger.warning("%d failures wait: %s (%s)", len(obstacles), obstacles[0], obstacles[0].hint)
+    return len(obstacles)
+
+
+def _known(layout: Layout, until: float) -> Iterator[Failure]:
     excluded = exclusions.read(layout)
     return (each for each in harvests.failures(layout, until) if excluded.reason(each.id, each.user) is None)
 

@@ -27,9 +27,12 @@ class Shared:
 
 def current_settings() -> "Settings":
     """The settings in force, with the global options on top."""
+    from pipeline.backends.sandboxes import choice as sandbox
     from pipeline.lib.config import load
 
-    return load(Shared.home, Shared.flags)
+    settings = load(Shared.home, Shared.flags)
+    sandbox.use(settings.sandbox)
+    return settings
 
 
 def run_stage(

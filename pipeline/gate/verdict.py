@@ -23,6 +23,7 @@ CATEGORIES = ("functionality", "quality", "instruction_following", "safety", "pe
 class Trial:
     """One question and how the versions did. None: no answer was had, or nothing can say whether it was right.
 
+    `not_run` says why its check could not run: then its category has not run either.
     `preference` is the judges' difference where no check decides. `seconds_per_token` is (candidate, incumbent), on
     questions asked to compare the speed.
     """
@@ -38,6 +39,7 @@ class Trial:
     day_zero: bool | None = None
     preference: float | None = None
     seconds_per_token: tuple[float, float] | None = None
+    not_run: str | None = None
 
     @property
     def difference(self) -> float | None:
@@ -118,7 +120,7 @@ class Examination:
     @property
     def missed(self) -> list[str]:
         """The must-pass tasks that the candidate got wrong, or did not answer."""
-        return [trial.id for trial in self.trials if trial.must_pass and not trial.satisfied]
+        return [trial.id for trial in self.trials if trial.must_pass and not trial.satisfied and not trial.not_run]
 
     def conclude(self) -> tuple[dict[str, Any], Outcome, str]:
         """The fields of the verdict, its outcome, and the reason in words."""
@@ -154,6 +156,10 @@ class Examination:
             return self._performance(trials)
         usable = [trial for trial in trials if trial.difference is not None]
         entry = {**_shares(trials), "threshold": self.rules.thresholds.get(name, 0.0)}
+        stopped = [trial.not_run for trial in trials if trial.not_run]
+        if stopped:
+            why = f"{len(stopped)} of {len(trials)} checks: {stopped[0]}"
+            return {**entry, "outcome": "fail", "reason": f"category {name} could not run: {why}"}
         if 2 * len(usable) <= len(trials):
             why = "no task of it" if not trials else f"{len(trials) - len(usable)} of {len(trials)} tasks had no result"
             return {**entry, "outcome": "fail", "reason": f"category {name} could not run: {why}"}

@@ -23,6 +23,7 @@ from pipeline.lib.sections import (
     Notify,
     Providers,
     Retrieval,
+    Sandbox,
     Section,
     Server,
     Train,
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
     deploy: Deploy = Deploy()
     validation: Validation = Validation()
     retrieval: Retrieval = Retrieval()
+    sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     night: Night = Night()
 

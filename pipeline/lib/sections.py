@@ -352,6 +352,20 @@ class Notify(Section):
     timeout: float = Field(10, gt=0, description="seconds to wait for it")
 
 
+class Sandbox(Section):
+    """Where code is executed that a model wrote (checks of type python)."""
+
+    mechanism: Literal["bubblewrap", "landlock"] = Field(
+        "bubblewrap",
+        description="landlock (Linux 6.12) where bubblewrap cannot work; it hides less: docs/sandbox.md",
+    )
+    processor_seconds: int = Field(5, ge=1, le=3600, description="processor time for all cases of an answer")
+    seconds: float = Field(15, gt=0, le=3600, description="the same by the clock, waiting included")
+    memory_mb: int = Field(512, ge=64, description="most memory (MiB)")
+    disk_mb: int = Field(16, ge=1, le=1024, description="most in /tmp, which lies in memory (MiB)")
+    output_kb: int = Field(1024, ge=1, description="most that all cases may return or print together (KiB)")
+
+
 class Night(Section):
     """What the wrapper plays, and what it checks before."""
 

@@ -26,4 +26,8 @@ class Check(Protocol):
         """Raise ValueError when the specification cannot be used."""
 
     def judge(self, answer: str, specification: Specification) -> Outcome:
-        """Decide about one answer; an answer that cannot be run has failed, it never raises."""
+        """Decide about one answer; an answer that cannot be run has failed, it never raises.
+
+        Raises:
+            SandboxError: no answer can be run on this machine.
+        """

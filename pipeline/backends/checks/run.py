@@ -8,6 +8,8 @@ import importlib
 from functools import cache
 
 from pipeline.backends.checks.interface import Check, Outcome, Specification
+from pipeline.backends.sandboxes import choice as sandbox
+from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.lib.errors import BadRecordError
 
 CHECKS = {
@@ -16,7 +18,9 @@ CHECKS = {
     "regex": "pipeline.backends.checks.text:RegexCheck",
     "json_schema": "pipeline.backends.checks.json_schema:JsonSchemaCheck",
     "refusal": "pipeline.backends.checks.refusal:RefusalCheck",
+    "python": "pipeline.backends.checks.python:PythonCheck",
 }
+_IN_SANDBOX = ("python",)
 
 
 def validate(specification: Specification, plugins: bool = False) -> None:
@@ -25,12 +29,17 @@ def validate(specification: Specification, plugins: bool = False) -> None:
 
 
 def usable(specification: Specification | None) -> bool:
-    """Whether an answer can be judged by a check that came in with a conversation."""
+    """Whether an answer can be judged, here and now, by a check that came in with a conversation."""
     try:
         validate(specification or {})
     except ValueError:
         return False
-    return True
+    return obstacle(specification) is None
+
+
+def obstacle(specification: Specification | None) -> SandboxError | None:
+    """Why this machine cannot run a check that is fine in itself; none: it can."""
+    return sandbox.problem() if (specification or {}).get("type") in _IN_SANDBOX else None
 
 
 def judge(answer: str, specification: Specification, plugins: bool = False) -> Outcome:
@@ -38,10 +47,13 @@ def judge(answer: str, specification: Specification, plugins: bool = False) -> O
 
     Raises:
         BadRecordError: a plug-in raised; our own checks do not.
+        SandboxError: the answer would have to be executed, and cannot be here: it is neither right nor wrong.
     """
     check = _check(specification, plugins)
     try:
         return check.judge(answer, specification)
+    except SandboxError:
+        raise
     except Exception as error:  # foreign code
         raise BadRecordError(
             f"check {specification['type']} raised {type(error).__name__}: {error}",

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.lib import jsonl
 from pipeline.lib.errors import UnavailableError
 from pipeline.lib.generations import Generation
@@ -24,7 +25,10 @@ ANSWERS = "answers.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one version said, and whether it was right; `passed` is none where only a judge can tell."""
+    """What one version said, and whether it was right.
+
+    `passed` is none where only a judge can tell, or (with an `error`) where the check could not run.
+    """
 
     text: str
     passed: bool | None
@@ -62,7 +66,10 @@ class Examinee:
                 self._known[key] = text
         if question.check["type"] == JUDGED:
             return Answer(text, None, None)
-        outcome = checks.judge(text, question.check, plugins=question.ours)
+        try:
+            outcome = checks.judge(text, question.check, plugins=question.ours)
+        except SandboxError as error:
+            return Answer(text, None, str(error))
         return Answer(text, outcome.passed is True, outcome.error)
 
     def complete(self, text: str, stops: Sequence[str], max_tokens: int) -> str:

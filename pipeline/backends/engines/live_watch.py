@@ -8,8 +8,10 @@ from typing import Any
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.gate.monitor import Finding, Limits, Window, judge, numbers
 from pipeline.lib.errors import NightschoolError
+from pipeline.lib.logs import logger
 
 _TICK = 0.5  # seconds between two looks
 _SILENT = 3  # looks without an answer from the gateway: it is gone
@@ -98,4 +100,7 @@ class LiveWatch:
         seen.trailing_probe_errors = 0
         seen.probe_latencies_ms.append((time.monotonic() - clock) * 1000)
         text = answer["choices"][0]["message"]["content"]
-        seen.outcomes.append(checks.judge(text, question["check"], plugins=True).passed is True)
+        try:
+            seen.outcomes.append(checks.judge(text, question["check"], plugins=True).passed is True)
+        except SandboxError as error:  # it says nothing about the answer
+            logger.warning("a probe was not judged: %s", error)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pipeline.backends.checks import run as checks
 from pipeline.backends.checks.interface import Specification
 from pipeline.backends.providers.ledger import BudgetSpentError
+from pipeline.backends.sandboxes import choice as sandbox
+from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.backends.teachers.choice import Seats, ledger_of, seated
 from pipeline.backends.teachers.council import Decision, decide
 from pipeline.backends.teachers.interface import Draft
@@ -43,6 +45,12 @@ def without_teacher(interaction: Interaction, scored: bool) -> Decision | None:
     return None
 
 
+def obstacle(interaction: Interaction) -> SandboxError | None:
+    """Why it has to wait for a machine that can run its check; none: it can be decided here."""
+    said = interaction.feedback
+    return None if said and said.edited else checks.obstacle(interaction.check)
+
+
 def _kept(answer: str, check: Specification | None) -> Decision | None:
     """What a person kept instead, unless it fails when it is executed."""
     if check is None:
@@ -64,6 +72,7 @@ class Council:
 
     def __call__(self, failures: Sequence[Failure]) -> list[tuple[Failure, Decision]]:
         """Those that were begun in time, decided."""
+        sandbox.use(self.settings.sandbox)
         ledger = ledger_of(self.settings, self.day, self.batches)
         with seated(self.settings, self.version, ledger) as seats:
             return list(decisions(failures, seats, self.settings, self.deadline))
