@@ -13,8 +13,8 @@ from pipeline.evolution.history import History, Strategy
 from pipeline.evolution.mix import weights
 from pipeline.evolution.patterns import Pattern
 from pipeline.evolution.steering import rates
-from pipeline.evolution.strategies import arms_of, plan
-from pipeline.evolution.tallies import PatternTally, Share, tally
+from pipeline.evolution.strategies import arms_of, best_model, plan
+from pipeline.evolution.tallies import PatternTally, Share, Tallies, tally
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.files import locked, read_json, write_json
@@ -46,6 +46,7 @@ def patterns(settings: Settings, now: float) -> dict[str, Any]:
         "patience": tallies.patience,
         "default": {"temperature": default.temperature, "top_p": default.top_p, "samples": default.samples},
         "expected": {"solved": round(tonight.solved, 1), "default_solved": round(tonight.default_solved, 1)},
+        "categories": _categories(tallies),
         "patterns": [
             {
                 "pattern": name,
@@ -129,6 +130,24 @@ def _described(pattern: Pattern, known: PatternTally) -> dict[str, Any]:
         "rates": rates(Share(known.solved, known.failures)),
         "lately": rates(known.lately),
     }
+
+
+def _categories(tallies: Tallies) -> list[dict[str, Any]]:
+    """Each category with its rates and the models that were asked, most failures first."""
+    found = []
+    for category, share in sorted(tallies.categories.items(), key=lambda each: (-each[1].failures, each[0])):
+        models = {model: one for (model, of), one in sorted(tallies.models.items()) if of == category}
+        found.append(
+            {
+                "category": category,
+                "failures": int(share.failures),
+                "solved": int(share.solved),
+                "rates": rates(share),
+                "best_model": best_model(tallies, category, list(models)),
+                "models": {model: round(one.chance(tallies.chance), 4) for model, one in models.items()},
+            }
+        )
+    return found
 
 
 def _best(known: PatternTally, default: Strategy) -> dict[str, Any] | None:

@@ -67,6 +67,11 @@ def show_patterns(result: dict[str, Any]) -> None:
     ]
     columns = ("pattern", "words", "category", "failures", "solved", "rate", "best at", "tonight", "weight")
     show_table(columns, rows)
+    for each in result["categories"]:
+        typer.echo(
+            f"{each['category']}: {each['solved']} of {each['failures']} solved, {_rate(each['rates'])}; "
+            f"to be asked first: {each['best_model']}"
+        )
     expected, default = result["expected"], result["default"]
     typer.echo(
         f"{result['attempts']} tries; by default {default['samples']} samples at {_drawn(default)}; as many failures "

@@ -23,15 +23,18 @@ NUMBER, QUOTED, SIGN, GAP = "N", '"…"', "±", "…"
 _MOST = 200  # patterns at once
 _FEWEST = 3  # questions that make a pattern
 _SIMILAR = 0.5  # share of the words of both
-_LONGEST = 4000  # characters of a question that are looked at
+_LONGEST = 2000  # characters of a question that are looked at
 _SHOWN = 12  # words of a label
 
-_QUOTED_TEXT = r"\"[^\"\n]*\"|“[^”\n]*”|„[^“”\n]*[“”]|«[^»\n]*»|`[^`\n]*`|(?<!\w)'[^'\n]*'(?!\w)"
+# Bounded, for a question may be nothing but opening quotes.
+_QUOTED_TEXT = "|".join(
+    rf"{opening}[^{closing}\n]{{0,300}}{closing}" for opening, closing in ('""', "“”", "„“", "«»", "``")
+)
+_QUOTED_TEXT += r"|(?<!\w)'[^'\n]{0,300}'(?!\w)"  # no apostrophe
+_NO_SPACES = r"\u3040-\u30ff\u3400-\u9fff"  # scripts in which every character is a word
 _PART = re.compile(
-    rf"(?P<quoted>{_QUOTED_TEXT})"
-    r"|(?P<number>\d(?:[\d.,:]*\d)?\w*)"
-    r"|(?P<word>[\u3040-\u30ff\u3400-\u9fff]|[^\W\d][^\W\u3040-\u30ff\u3400-\u9fff]*)"  # no spaces between these
-    r"|(?P<sign>[^\w\s])"
+    rf"(?P<quoted>{_QUOTED_TEXT})|(?P<number>\d(?:[\d.,:]*\d)?[a-z]*)"
+    rf"|(?P<word>[{_NO_SPACES}]|[^\W\d][^\W{_NO_SPACES}]*)|(?P<sign>[^\w\s])"
 )
 
 

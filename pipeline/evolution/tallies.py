@@ -126,9 +126,10 @@ class PatternTally:
 
 @dataclass(slots=True)
 class Tallies:
-    """The whole history. `models` is by (model, category)."""
+    """The whole history; `categories` unweighted, `models` by (model, category)."""
 
     patterns: dict[str, PatternTally] = field(default_factory=dict)
+    categories: dict[str, Share] = field(default_factory=dict)
     models: dict[tuple[str, str], Tally] = field(default_factory=dict)
     patience: float = PATIENCE
 
@@ -155,7 +156,9 @@ def tally(history: History, now: float) -> Tallies:
         weight = MODEL_FADE**later * 0.5 ** (max(0.0, now - each.at) / _DAY / HALF_LIFE)
         if (pattern := found.patterns.get(each.pattern)) is None:
             pattern = found.patterns[each.pattern] = PatternTally()
-        _count(pattern, each, weight)
+        if (category := found.categories.get(each.category)) is None:
+            category = found.categories[each.category] = Share()
+        _count(pattern, category, each, weight)
         if (arm := arms.get(key := (each.pattern, (each.temperature, each.top_p)))) is None:
             arm = arms[key] = Cell()
         if (model := models.get(named := (each.model, each.category))) is None:
@@ -168,12 +171,14 @@ def tally(history: History, now: float) -> Tallies:
     return found
 
 
-def _count(pattern: PatternTally, each: Attempt, weight: float) -> None:
+def _count(pattern: PatternTally, category: Share, each: Attempt, weight: float) -> None:
+    category.failures += 1
     pattern.failures += 1
     pattern.drafts += each.drafts
     pattern.weight += weight
     pattern.categories[each.category] += 1
     if each.solved:
+        category.solved += 1
         pattern.solved += 1
         pattern.solved_weight += weight
 

@@ -13,7 +13,7 @@ from pipeline.lib.config import SHORT_NAMES
 NEVER = {"torch", "transformers", "trl", "peft", "datasets"}
 # `serve` is missing on purpose: it opens the model. The others run from a crontab and have to start quickly.
 STAGES = ["harvest", "build_dataset", "train", "canary", "deploy", "rollback", "notify", "doctor", "status", "report"]
-STAGES += ["prune", "versions", "compare", "explain", "approve", "validate", "switch_base", "sources"]
+STAGES += ["prune", "versions", "compare", "explain", "approve", "validate", "switch_base", "sources", "patterns"]
 STAGES += ["evolution.run_file"]
 
 
