@@ -91,9 +91,10 @@ class History:
         """
         if record.get("kind") == "attempt":
             attempt = _attempt(record)
-            new = attempt.key not in self.attempts
-            self.attempts.setdefault(attempt.key, attempt)
-            return new
+            if (key := attempt.key) in self.attempts:
+                return False
+            self.attempts[key] = attempt
+            return True
         if record.get("kind") == "pattern":
             pattern = _pattern(record)
             new = pattern.id not in self.patterns

@@ -11,7 +11,7 @@ not do tells less of today's.
 
 import math
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -56,8 +56,8 @@ class Cell:
     __slots__ = ("solved", "unsolved")
 
     def __init__(self) -> None:
-        self.solved: dict[int, float] = {}
-        self.unsolved: dict[int, float] = {}
+        self.solved: defaultdict[int, float] = defaultdict(float)
+        self.unsolved: defaultdict[int, float] = defaultdict(float)
 
     def tally(self, patience: float) -> Tally:
         """Summed up."""
@@ -147,28 +147,30 @@ def tally(history: History, now: float) -> Tallies:
         now: seconds since 1970; what comes after it has not faded.
     """
     attempts = history.attempts.values()
-    first_seen = _first_seen(attempts)
-    found = Tallies()
-    arms: dict[tuple[str, Arm], Cell] = {}
-    models: dict[tuple[str, str], Cell] = {}
+    weight_at = _weights(attempts, now)
+    found = Tallies(defaultdict(PatternTally), defaultdict(Share))
+    arms: defaultdict[tuple[str, Arm], Cell] = defaultdict(Cell)
+    models: defaultdict[tuple[str, str], Cell] = defaultdict(Cell)
     for each in attempts:
-        later = len(first_seen) - bisect_right(first_seen, each.at)
-        weight = MODEL_FADE**later * 0.5 ** (max(0.0, now - each.at) / _DAY / HALF_LIFE)
-        if (pattern := found.patterns.get(each.pattern)) is None:
-            pattern = found.patterns[each.pattern] = PatternTally()
-        if (category := found.categories.get(each.category)) is None:
-            category = found.categories[each.category] = Share()
-        _count(pattern, category, each, weight)
-        if (arm := arms.get(key := (each.pattern, (each.temperature, each.top_p)))) is None:
-            arm = arms[key] = Cell()
-        if (model := models.get(named := (each.model, each.category))) is None:
-            model = models[named] = Cell()
-        _weigh((arm, model), each, weight)
-    found.patience = _patience(arms)
+        weight = weight_at[each.at]
+        _count(found.patterns[each.pattern], found.categories[each.category], each, weight)
+        for cell in (
+            arms[each.pattern, (each.temperature, each.top_p)],
+            models[each.model, each.category],
+        ):
+            if each.solved:  # the drafts behind the first accepted one only confirm it
+                cell.solved[each.first] += weight
+            else:
+                cell.unsolved[each.drafts] += weight
+    patience = _patience(arms)
     for (name, drawn), cell in arms.items():
-        found.patterns[name].arms[drawn] = cell.tally(found.patience)
-    found.models = {key: cell.tally(found.patience) for key, cell in models.items()}
-    return found
+        found.patterns[name].arms[drawn] = cell.tally(patience)
+    return Tallies(
+        dict(found.patterns),
+        dict(found.categories),
+        {key: cell.tally(patience) for key, cell in models.items()},
+        patience,
+    )
 
 
 def _count(pattern: PatternTally, category: Share, each: Attempt, weight: float) -> None:
@@ -183,11 +185,17 @@ def _count(pattern: PatternTally, category: Share, each: Attempt, weight: float)
         pattern.solved_weight += weight
 
 
-def _weigh(cells: tuple[Cell, Cell], each: Attempt, weight: float) -> None:
-    drafts = each.first if each.solved else each.drafts  # those behind the first accepted one only confirm it
-    for cell in cells:
-        group = cell.solved if each.solved else cell.unsolved
-        group[drafts] = group.get(drafts, 0.0) + weight
+def _weights(attempts: Iterable[Attempt], now: float) -> dict[float, float]:
+    """What an attempt of each moment counts for. All attempts of a harvest have the moment at which it began."""
+    first: dict[str, float] = {}
+    for each in attempts:
+        if each.at < first.get(each.model, math.inf):
+            first[each.model] = each.at
+    begun = sorted(first.values())
+    return {
+        at: MODEL_FADE ** (len(begun) - bisect_right(begun, at)) * 0.5 ** (max(0.0, now - at) / _DAY / HALF_LIFE)
+        for at in {each.at for each in attempts}
+    }
 
 
 def _patience(cells: dict[tuple[str, Arm], Cell]) -> float:
@@ -204,11 +212,3 @@ def _patience(cells: dict[tuple[str, Arm], Cell]) -> float:
 
     # Of equally likely ones (nothing was solved yet) the one that is assumed without a history.
     return max(sorted(_PATIENCES, key=lambda each: each != PATIENCE), key=likelihood)
-
-
-def _first_seen(attempts: Iterable[Attempt]) -> list[float]:
-    """When each model was asked first, in order."""
-    first: dict[str, float] = {}
-    for each in attempts:
-        first[each.model] = min(each.at, first.get(each.model, each.at))
-    return sorted(first.values())

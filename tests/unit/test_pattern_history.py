@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evolution import history
@@ -44,6 +44,7 @@ def attempts(draw: st.DrawFn) -> Attempt:
     )
 
 
+@settings(max_examples=80, deadline=None)
 @given(st.lists(attempts(), max_size=20))
 def test_what_is_appended_is_read_again(tmp_path_factory: pytest.TempPathFactory, made: list[Attempt]):
     path = tmp_path_factory.mktemp("history") / "patterns.jsonl"
