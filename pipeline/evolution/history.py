@@ -149,7 +149,7 @@ def _attempt(record: Mapping[str, Any]) -> Attempt:
         and 0 < made.temperature <= _MOST
         and 0 < made.top_p <= 1
         and 0 <= made.accepted <= made.drafts <= _MOST
-        and min(1, made.accepted) <= made.first <= made.drafts * min(1, made.accepted)
+        and (0 < made.first <= made.drafts if made.accepted else made.first == 0)
         and 0 <= made.samples <= _MOST
         and abs(made.at) <= _LAST
     )
