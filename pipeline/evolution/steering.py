@@ -50,6 +50,11 @@ class Steering:
         """For one failure; the same whenever it is asked for."""
         return self.plan.strategy(self.catalogue.of(question).id, failure)
 
+    def promise(self, question: str) -> float:
+        """The chance of a first draft: where time is short, what promises most may go first."""
+        advice = self.plan.advice.get(self.catalogue.of(question).id)
+        return self.tallies.chance if advice is None else advice.chance
+
     def record(
         self,
         question: str,
