@@ -5,10 +5,12 @@ A night solves most for its drafts when the last draft of every pattern has the 
 with the chance of its first draft, and the level is set so that the night costs what it would have cost by default.
 Nobody gets fewer than `FEWEST`, so that a pattern that has become easier is noticed.
 
-*How.* Each pattern is drawn with the arm (temperature and top_p) that has done best; a share of the failures is left
-to Thompson sampling, which tries the arms as often as they may still turn out to be the best.
+*How.* Each pattern is drawn with the default temperature and top_p, until another pair of them (an *arm*) has surely
+done better; a share of the failures is left to Thompson sampling, which tries the arms as often as they may still turn
+out to be the best.
 """
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +20,11 @@ from pipeline.evolution.tallies import DOUBT, Arm, PatternTally, Tallies, Tally,
 
 FEWEST = 8  # samples
 MOST = 128  # samples
-EXPLORING = 0.2  # of the failures
+EXPLORING = 0.1  # of the failures
 FACTORS = (1.0, 0.7, 1.3)  # of the default temperature
 
 _ARM_DOUBT = 60.0  # the exposure for which it counts what a pattern and an arm let expect of the two together
+_SURE = 1.28  # standard deviations: nine in ten; without it chance alone moves patterns off a good default (LOG.md)
 _RAISED = 4  # most samples of a pattern, in those of the default
 _HOTTEST = 2.0
 _OPTIMISM = 0.8  # the quantile at which models are compared: one that is hardly known gets a chance
@@ -81,11 +84,12 @@ def plan(
         known = tallies.patterns.get(pattern, PatternTally())
         guess = known.all.chance(chance)
         beliefs[pattern] = {arm: _belief(known.arms.get(arm, Tally()), guess * ratios[arm], _ARM_DOUBT) for arm in arms}
-    best = {pattern: _best(each) for pattern, each in beliefs.items()}
+    best = {pattern: _best(each, default.arm) for pattern, each in beliefs.items()}
     most = max(default.samples, min(MOST, _RAISED * default.samples))
     curves = {each: _Curve(_mean(beliefs[each][best[each]]), tallies.patience, most) for each in beliefs}
+    unsteered = {each: _Curve(_mean(beliefs[each][default.arm]), tallies.patience, most) for each in beliefs}
     by_default = dict.fromkeys(beliefs, default.samples)
-    given = _drafts(curves, failures, by_default)
+    given = _drafts(unsteered, failures, by_default)
     fewest = min(FEWEST, default.samples)
     samples = _allot(curves, failures, given if budget is None else budget, fewest, most)
     return Plan(
@@ -95,7 +99,7 @@ def plan(
         drafts=_drafts(curves, failures, samples),
         solved=_solved(curves, failures, samples),
         default_drafts=given,
-        default_solved=_solved(curves, failures, by_default),
+        default_solved=_solved(unsteered, failures, by_default),
     )
 
 
@@ -145,13 +149,24 @@ def _belief(seen: Tally, guess: float, doubt: float) -> tuple[float, float]:
     return seen.solved + doubt * guess, max(0.0, seen.exposure - seen.solved) + doubt * (1 - guess)
 
 
-def _best(beliefs: Mapping[Arm, tuple[float, float]]) -> Arm:
-    """Of equally good arms the first: the default."""
-    return max(beliefs, key=lambda arm: _mean(beliefs[arm]))
+def _best(beliefs: Mapping[Arm, tuple[float, float]], default: Arm) -> Arm:
+    """The default, unless another arm is surely better."""
+
+    def surely_better(arm: Arm) -> bool:
+        doubt = math.sqrt(_variance(beliefs[arm]) + _variance(beliefs[default]))
+        return _mean(beliefs[arm]) - _mean(beliefs[default]) > _SURE * doubt
+
+    better = [arm for arm in beliefs if surely_better(arm)]
+    return max(better, key=lambda arm: _mean(beliefs[arm]), default=default)
 
 
 def _mean(belief: tuple[float, float]) -> float:
     return belief[0] / (belief[0] + belief[1])
+
+
+def _variance(belief: tuple[float, float]) -> float:
+    mean = _mean(belief)
+    return mean * (1 - mean) / (belief[0] + belief[1] + 1)
 
 
 class _Curve:
