@@ -10,7 +10,14 @@ from pathlib import Path
 from benchmarks.table import RESULTS, Row, as_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "docs/engines.md", "docs/gate.md", "docs/data.md", "docs/sandbox.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/engines.md",
+    "docs/gate.md",
+    "docs/data.md",
+    "docs/sandbox.md",
+    "docs/patterns.md",
+)
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 
 

@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.commands import config, memory, models, night, observe, people, rag, sources, starter, versions, vm
+from pipeline.commands import (
+    config,
+    memory,
+    models,
+    night,
+    observe,
+    patterns,
+    people,
+    rag,
+    sources,
+    starter,
+    versions,
+    vm,
+)
 from pipeline.commands.common import Shared
 from pipeline.lib.errors import Ending, ExitCode, NightschoolError
 
@@ -26,7 +39,7 @@ app.add_typer(night.commands)
 app.add_typer(observe.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
-for group in (versions, sources, models, rag, config, starter, vm):
+for group in (versions, sources, models, patterns, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 
 

@@ -77,6 +77,7 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
             )
         )
     rows += _trouble(story["harvest"] or {})
+    rows += _steered((story["harvest"] or {}).get("steering"))
     if dataset:
         rows.append(
             (
@@ -121,6 +122,35 @@ def _trouble(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         for each in problems
     ]
     return [("not read", line) for line in [*unread, *lines]]
+
+
+def _steered(steering: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What past nights taught this one: the strategies that differ from the default, and what came of them."""
+    if not steering or not steering["learned_from"]:
+        return []
+    expected, default = steering["expected"], steering["default"]
+    taught = (
+        f"{steering['learned_from']} earlier tries; {steering['solved']} of {steering['failures']} failures solved "
+        f"with {steering['drafts']} drafts; expected: {expected['solved']:.0f} with {expected['drafts']}, "
+        f"by default {expected['default_solved']:.0f} with {expected['default_drafts']}"
+    )
+    return [
+        ("past nights taught", taught),
+        *(
+            (
+                f"{each['label']}  ({each['length']} words)",
+                f"{each['samples']} samples at {each['temperature']:g}, not {default['samples']} at "
+                f"{default['temperature']:g}; solved {_rate(each['after'])} of {each['failures']}, "
+                f"before {_rate(each['before'])}",
+            )
+            for each in steering["patterns"]
+            if (each["samples"], each["temperature"]) != (default["samples"], default["temperature"])
+        ),
+    ]
+
+
+def _rate(rates: dict[str, float] | None) -> str:
+    return "–" if rates is None else f"{rates['rate']:.0%} [{rates['low']:.0%}, {rates['high']:.0%}]"
 
 
 def _counted(counts: dict[str, int] | None) -> str:

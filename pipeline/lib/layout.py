@@ -47,6 +47,11 @@ class Layout:
         return self.training_data / "exclusions.jsonl"
 
     @property
+    def patterns(self) -> Path:
+        """What was tried against which kind of failure, and whether it worked."""
+        return self.training_data / "patterns.jsonl"
+
+    @property
     def logs(self) -> Path:
         """Everything that is only ever appended to."""
         return self.home / "logs"
