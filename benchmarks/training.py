@@ -30,7 +30,7 @@ def rows(seed: str, count: int) -> list[dict[str, Any]]:
     drawn = [tasks.draw(source, source.randint(1, 5)) for _ in range(count)]
     return [
         {
-            "messages": [*task.messages, {"role": "assistant", "content": tasks.program(task)}],
+            "messages": [*task.messages, {"role": "assistant", "content": task.program}],
             "interaction_id": str(number),
         }
         for number, task in enumerate(drawn)

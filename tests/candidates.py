@@ -13,9 +13,10 @@ from conftest import Home
 from safetensors.numpy import load_file, save_file
 
 from pipeline.starter import tasks
+from pipeline.starter.task import Task
 
 
-def tasks_of(seed: str, count: int, operations: tuple[int, ...]) -> list[tasks.Task]:
+def tasks_of(seed: str, count: int, operations: tuple[int, ...]) -> list[Task]:
     """Tasks outside of hold-out and canary."""
     forbidden = {tasks.normalize(each.question) for each in tasks.holdout()}
     source, found = random.Random(seed), []
@@ -26,17 +27,17 @@ def tasks_of(seed: str, count: int, operations: tuple[int, ...]) -> list[tasks.T
     return found
 
 
-def right(task: tasks.Task) -> str:
-    return tasks.program(task)
+def right(task: Task) -> str:
+    return task.program
 
 
-def wrong(task: tasks.Task, more: int = 1) -> str:
+def wrong(task: Task, more: int = 1) -> str:
     """A program that runs well and comes to so much more."""
-    lines = tasks.program(task).splitlines()
+    lines = task.program.splitlines()
     return "\n".join([*lines[:-2], f"PUSH #{more}", "ADD", *lines[-2:]])
 
 
-def write_dataset(home: Home, run: str, rows: Iterable[tuple[tasks.Task, str]]) -> None:
+def write_dataset(home: Home, run: str, rows: Iterable[tuple[Task, str]]) -> None:
     """A dataset as build-dataset would have left it."""
     lines = [
         {"messages": [*task.messages, {"role": "assistant", "content": answer}], "interaction_id": f"{number:024x}"}
@@ -57,7 +58,7 @@ def write_table(home: Path, run: str, name: str, rows: Iterable[dict[str, Any]])
     manifest.write_text(json.dumps({"schema": 1, "run": run, "sha256": hashes}))
 
 
-def preferences(chosen: Iterable[tasks.Task]) -> list[dict[str, Any]]:
+def preferences(chosen: Iterable[Task]) -> list[dict[str, Any]]:
     """The right program against one that comes to one more."""
     return [
         {
@@ -134,6 +135,6 @@ def misnamed(name: str, tensor: Any) -> tuple[str, Any]:
     return name.replace(".layers.", ".blocks."), tensor
 
 
-def write_questions(path: Path, chosen: Iterable[tasks.Task]) -> None:
+def write_questions(path: Path, chosen: Iterable[Task]) -> None:
     lines = [{"id": f"q{number}", **task.record()} for number, task in enumerate(chosen)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -6,7 +6,7 @@ The result is a plain transformers folder; everything after this file treats it 
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.lib.quiet import quiet_libraries
 from pipeline.lib.text import normalize
 from pipeline.starter import tasks
+from pipeline.starter.task import Task
 
 if TYPE_CHECKING:
     import torch
@@ -27,22 +28,25 @@ CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 class Recipe:
     """How the base is pre-trained; part of its identity, so a change makes a new base.
 
-    `shares` are the relative frequencies of 1, 2, … operations: enough short ones to be good at them, few long ones.
+    `shares` are, for each family of tasks, the relative frequencies of 1, 2, … operations: enough short ones to be good
+    at them, few long ones.
     """
 
     seed: int = 1
-    steps: int = 110
+    steps: int = 172
     batch_size: int = 32
     matrix_learning_rate: float = 0.02
     other_learning_rate: float = 3e-3
-    shares: tuple[float, ...] = (0.45, 0.32, 0.15, 0.05, 0.03)
+    shares: dict[str, tuple[float, ...]] = field(
+        default_factory=lambda: {"arithmetic": (0.45, 0.32, 0.15, 0.05, 0.03), "text": (0.35, 0.2, 0.06)}
+    )
     hidden_size: int = 128
     layers: int = 4
     heads: int = 4
     intermediate_size: int = 352
     vocabulary: int = 512
     threads: int = 2
-    version: int = 1
+    version: int = 2
 
 
 def train_base(folder: Path, recipe: Recipe | None = None) -> dict[str, Any]:
@@ -125,13 +129,15 @@ def _warm_up_and_decay(recipe: Recipe, step: int) -> float:
     return min(1.0, (step + 1) / 30, (recipe.steps - step) / (recipe.steps / 2))
 
 
-def _lessons(seed: str, shares: tuple[float, ...]) -> Iterator[tasks.Task]:
-    """Endless pre-training tasks; the hold-out is not among them."""
-    forbidden = {normalize(task.question) for task in tasks.holdout()}
+def _lessons(seed: str, shares: dict[str, tuple[float, ...]]) -> Iterator[Task]:
+    """Endless pre-training tasks; the hold-outs are not among them."""
+    forbidden = {normalize(task.question) for task in tasks.every_holdout()}
+    weighted = {(name, at): share for name, each in shares.items() for at, share in enumerate(each, start=1)}
+    kinds, weights = list(weighted), list(weighted.values())
     source = random.Random(seed)
     while True:
-        operations = source.choices(range(1, len(shares) + 1), weights=shares)[0]
-        task = tasks.draw(source, operations)
+        family, operations = source.choices(kinds, weights)[0]
+        task = tasks.draw(source, operations, family)
         if normalize(task.question) not in forbidden:
             yield task
 
@@ -154,7 +160,7 @@ def _tokenizer(recipe: Recipe) -> "PreTrainedTokenizerFast":
     )
     lessons = _lessons(f"tokenizer {recipe.seed}", recipe.shares)
     sample = [next(lessons) for _ in range(5000)]
-    bpe.train_from_iterator((text for task in sample for text in (task.question, tasks.program(task))), trainer)
+    bpe.train_from_iterator((text for task in sample for text in (task.question, task.program)), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         pad_token=SPECIAL_TOKENS[0],
@@ -176,7 +182,7 @@ def _batches(tokenizer: "PreTrainedTokenizerFast", recipe: Recipe) -> "Iterator[
             tokenizer.apply_chat_template(task.messages, tokenize=False, add_generation_prompt=True) for task in batch
         ]
         prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        programs = [tasks.program(task) + tokenizer.eos_token for task in batch]
+        programs = [task.program + tokenizer.eos_token for task in batch]
         answers = tokenizer(programs, add_special_tokens=False)["input_ids"]
         width = max(len(prompt) + len(answer) for prompt, answer in zip(prompts, answers, strict=True))
         tokens = torch.full((len(batch), width), tokenizer.pad_token_id)

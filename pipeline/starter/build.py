@@ -1,5 +1,6 @@
-"""`nightschool starter build`: the base model and its hold-out, made once and kept in `models/`."""
+"""`nightschool starter build`: the base model and its hold-outs, made once and kept in `models/`."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.lib.errors import UsageError
 from pipeline.lib.files import publish_folder, read_json, write_json
 from pipeline.starter import tasks
 
+HOLDOUTS = {"arithmetic": "holdout.jsonl", "text": "holdout_text.jsonl"}
 _CARD = "starter.json"
 _PRE_TOKENIZER = "smollm"  # llama.cpp's name for ours: single digits, then words as GPT-2 splits them
 
@@ -39,7 +41,8 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
 
     def fill(temporary: Path) -> None:
         facts.update(train_base(temporary))
-        jsonl.write(temporary / "holdout.jsonl", (task.record() for task in tasks.holdout()))
+        for family, name in HOLDOUTS.items():
+            jsonl.write(temporary / name, (task.record() for task in tasks.holdout(family)))
         facts["sha256"] = base_sha256(str(temporary))
         write_json(temporary / _CARD, {**facts, "recipe": _plain(recipe)})
 
@@ -61,6 +64,6 @@ def to_gguf(settings: Settings) -> dict[str, Any]:
     return {"gguf": str(target), "bytes": target.stat().st_size}
 
 
-def _plain(recipe: dict[str, Any]) -> dict[str, Any]:
+def _plain(recipe: dict[str, Any]) -> Any:
     """As JSON would give it back."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}
+    return json.loads(json.dumps(recipe))

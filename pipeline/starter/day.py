@@ -12,6 +12,7 @@ from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError, UnavailableError
 from pipeline.lib.text import normalize
 from pipeline.starter import tasks
+from pipeline.starter.task import Task
 
 _PEOPLE = 96  # asking at the same time
 
@@ -35,7 +36,7 @@ def day(settings: Settings, requests: int, seed: int | None, rate: float) -> dic
     forbidden = {normalize(row["messages"][-1]["content"]) for row in rows}
     started = time.monotonic()
 
-    def ask(numbered: tuple[int, tasks.Task]) -> bool | None:
+    def ask(numbered: tuple[int, Task]) -> bool | None:
         number, task = numbered
         if rate:
             time.sleep(max(0.0, started + number / rate - time.monotonic()))
@@ -56,7 +57,7 @@ def day(settings: Settings, requests: int, seed: int | None, rate: float) -> dic
     }
 
 
-def _ask(client: GatewayClient, task: tasks.Task, person: str) -> bool | None:
+def _ask(client: GatewayClient, task: Task, person: str) -> bool | None:
     """One question, its answer executed, the outcome posted; none when there was no answer."""
     try:
         answer = client.chat(task.messages, "user", temperature=0, user=person)

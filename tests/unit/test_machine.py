@@ -21,8 +21,8 @@ def category_and_line(source: str, limits: Limits | None = None) -> tuple[str, i
 @given(st.integers(), st.integers(0, 12))
 def test_the_program_of_a_task_leaves_the_value_of_its_expression(seed: int, operations: int):
     task = tasks.draw(random.Random(seed), operations)
-    state = run(tasks.program(task))
-    assert state.memory == {task.name: tasks.value(task.expression)}
+    state = run(task.program)
+    assert state.memory == {task.name: task.value}
     assert state.halted
     assert state.stack == []
 

@@ -11,25 +11,25 @@ from pipeline.evolution.machine import run
 from pipeline.lib import jsonl
 from pipeline.lib.questions import SHIPPED_CANARY, key
 from pipeline.lib.text import normalize
-from pipeline.starter import tasks
+from pipeline.starter import arithmetic, tasks
 
 EXPRESSIONS = st.recursive(
-    st.integers(0, 99).map(tasks.Number),
-    lambda inner: st.builds(tasks.Operation, st.sampled_from("+-*"), inner, inner),
+    st.integers(0, 99).map(arithmetic.Number),
+    lambda inner: st.builds(arithmetic.Operation, st.sampled_from("+-*"), inner, inner),
     max_leaves=12,
 )
 
 
 @settings(max_examples=100, deadline=None)
 @given(EXPRESSIONS)
-def test_a_written_expression_means_what_it_is_worth(expression: tasks.Expression):
-    assert eval(tasks.written(expression)) == tasks.value(expression)
+def test_a_written_expression_means_what_it_is_worth(expression: arithmetic.Expression):
+    assert eval(arithmetic.written(expression)) == arithmetic.value(expression)
 
 
 @settings(max_examples=100, deadline=None)
 @given(EXPRESSIONS)
-def test_a_written_expression_has_no_needless_parentheses(expression: tasks.Expression):
-    text = tasks.written(expression)
+def test_a_written_expression_has_no_needless_parentheses(expression: arithmetic.Expression):
+    text = arithmetic.written(expression)
     for start in [position for position, character in enumerate(text) if character == "("]:
         depth, end = 0, start
         while True:
@@ -80,7 +80,7 @@ def test_the_check_of_a_task_accepts_its_program_and_refuses_another_value():
     source = random.Random(5)
     for operations in range(1, 6):
         task = tasks.draw(source, operations)
-        right = tasks.program(task)
+        right = task.program
         assert judge(right, task.check).passed is True
         assert judge(right.replace("STORE", "PUSH #1\nADD\nSTORE"), task.check).passed is False
         assert right not in str(task.record())
@@ -91,4 +91,4 @@ def test_the_check_of_a_task_accepts_its_program_and_refuses_another_value():
 def test_a_drawn_task_has_exactly_the_operations_asked_for(seed: int, operations: int):
     task = tasks.draw(random.Random(seed), operations)
     assert sum(task.question.replace("= ", "").count(f" {sign} ") for sign in "+-*") == operations
-    assert run(tasks.program(task)).steps == 2 * operations + 3
+    assert run(task.program).steps == 2 * operations + 3
