@@ -16,7 +16,7 @@ from pipeline.gateway.app import Gateway
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.traffic import Traffic
-from pipeline.lib import generations, lineage
+from pipeline.lib import generations, lineage, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
 from pipeline.lib.files import locked, write_json
