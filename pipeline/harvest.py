@@ -45,6 +45,7 @@ from pipeline.lib.records import Failure
 
 _NOBODY = "nobody"  # decided without a teacher
 _EXAMPLES = 1500  # of the week's good answers, and of the rewrites
+_STUDYING = 0.4  # of the time, at most: the rest is for the failures themselves
 _BATCH = 64  # failures that go to another machine together
 
 
@@ -166,6 +167,7 @@ def _ask(
     """Have teachers decide what needs them, as far as time and budget go."""
     scored, day = without_check(settings, version), f"{datetime.fromtimestamp(until, UTC):%Y%m%d}"
     deadline = time.time() + 60 * settings.harvest.minutes
+    soon = time.time() + 60 * settings.harvest.minutes * _STUDYING
     with seated(settings, version, ledger_of(settings, day)) as seats:
         work.teacher = seats.teacher.name
         asked = [failure.question for failure in _open(settings, until, work.teacher, scored)]
@@ -175,7 +177,7 @@ def _ask(
         if problems.count:
             logger.warning("what past nights tried: %s", problems)
         if isinstance(seats.teacher, LeastToMost) and asked:
-            seats.teacher.study(verified(settings, until, _EXAMPLES), asked, settings.harvest.probes)
+            seats.teacher.study(verified(settings, until, _EXAMPLES), asked, settings.harvest.probes, soon)
         seats = replace(seats, steering=steering)
         todo = _open(settings, until, work.teacher, scored)
         if settings.harvest.executor == "local":

@@ -6,6 +6,7 @@ about any other. What it cannot put together it leaves to the samples of the mod
 """
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,13 +43,14 @@ class LeastToMost:
         self._answers: dict[str, str] = {}
         self._guard = threading.Lock()
 
-    def study(self, examples: Sequence[Example], failures: Iterable[str], most: int) -> None:
+    def study(self, examples: Sequence[Example], failures: Iterable[str], most: int, deadline: float) -> None:
         """Learn what parts mean.
 
         Args:
             examples: questions with answers that passed their check.
             failures: questions that are to be answered.
             most: questions to the model.
+            deadline: seconds since 1970; nothing is begun later.
 
         Raises:
             UnavailableError: the gateway does not answer.
@@ -56,6 +58,9 @@ class LeastToMost:
         self.parts.survey((question for question, _ in examples), failures)
         with ThreadPoolExecutor(self._concurrency) as pool:
             for _ in range(_STEPS):
+                if time.time() > deadline:
+                    logger.warning("no more time to learn what parts of questions mean")
+                    break
                 probes = self.parts.probes(examples, most // _STEPS)
                 answers = pool.map(lambda probe: self._model.answer(_chat(probe.question)), probes)
                 for probe, answer in zip(probes, answers, strict=True):
