@@ -58,7 +58,7 @@ def test_the_list_tells_what_failed_what_solved_it_and_what_tonight_would_do(
     assert easy["rates"]["rate"] == 1
     assert hard["rates"]["high"] < 0.05
     assert hard["best"] is None
-    assert easy["tonight"]["samples"] > 32 >= hard["tonight"]["samples"] >= 8
+    assert easy["tonight"]["samples"] > 8 >= hard["tonight"]["samples"] >= 4
     assert hard["weight"] > easy["weight"] == 1
     assert [each["best_model"] for each in found["categories"]] == ["m@1", "m@1"]
     show_patterns(found)

@@ -4,7 +4,7 @@ from pipeline.backends.trainers.presets import PRESETS, recipe
 from pipeline.lib.sections import Train
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(10, 12), (400, 12), (800, 8), (6400, 3), (10**6, 3)])
+@pytest.mark.parametrize(("rows", "epochs"), [(10, 12), (400, 12), (800, 6), (6400, 3), (10**6, 3)])
 def test_a_large_dataset_gets_fewer_epochs_but_never_less_than_three(rows, epochs):
     assert PRESETS["default"].epochs_for(rows) == epochs
 
