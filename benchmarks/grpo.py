@@ -25,6 +25,7 @@ from pipeline.starter import tasks
 BASE = Path(__file__).resolve().parent.parent / "models" / "starter"
 VALIDATION_SEED = 9999
 _AT_ONCE = 200  # answers in one batch of an examination
+_USUAL = 30  # tokens of an answer, in the mean
 _LONGEST = 64  # tokens of an answer; the longest right one has 41
 
 Record = dict[str, Any]  # {"messages": [...], "check": {...}}
@@ -145,7 +146,7 @@ def _trainer(
     return GRPOTrainer(
         model=model,
         reward_funcs=[reward],
-        args=_arguments(recipe, seed, work),
+        args=_arguments(recipe, budget, seed, work),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=LoraConfig(
@@ -155,9 +156,10 @@ def _trainer(
     )
 
 
-def _arguments(recipe: Recipe, seed: int, work: Path) -> Any:
+def _arguments(recipe: Recipe, budget: int, seed: int, work: Path) -> Any:
     from trl import GRPOConfig
 
+    generations = -(-budget // (_USUAL * recipe.batch))
     return GRPOConfig(
         output_dir=str(work),
         per_device_train_batch_size=recipe.step,
@@ -173,7 +175,10 @@ def _arguments(recipe: Recipe, seed: int, work: Path) -> Any:
         loss_type=recipe.loss,
         scale_rewards=recipe.scale,
         epsilon_high=recipe.epsilon_high,
-        max_steps=10**6,
+        # A schedule has to know its end; without one only the budget counts.
+        max_steps=10**6
+        if recipe.scheduler == "constant"
+        else generations * recipe.passes * (recipe.batch // recipe.step),
         gradient_checkpointing=False,
         use_cpu=True,
         bf16=False,
