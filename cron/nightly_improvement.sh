@@ -39,7 +39,7 @@ stage() {
 
 learn() {
     stage build-dataset || return
-    stage train || return
+    stage train "$@" || return
 }
 
 play() {
@@ -58,7 +58,7 @@ play() {
         [ "$code" -ne 10 ] || break # nothing is left to be tried again
         [ "$code" -eq 0 ] || return "$code"
         export NIGHTSCHOOL_RUN="$night-$round"
-        learn || return
+        learn --start "$teacher" || return
     done
     stage canary || return
     stage deploy || return

@@ -16,7 +16,7 @@ it may when somebody has said more about it since.
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
@@ -25,10 +25,14 @@ from pipeline.backends.executors.choice import executor_of
 from pipeline.backends.executors.interface import Executor
 from pipeline.backends.sources import selection
 from pipeline.backends.sources.failures import Found
-from pipeline.backends.teachers.choice import ledger_of, nothing_allowed, seated
+from pipeline.backends.teachers.choice import Seats, ledger_of, nothing_allowed, seated
 from pipeline.backends.teachers.council import Decision
 from pipeline.backends.teachers.deciding import Council, decisions, obstacle, without_teacher
+from pipeline.backends.teachers.examples import verified
+from pipeline.backends.teachers.least_to_most import LeastToMost
+from pipeline.backends.teachers.outcomes import write_down
 from pipeline.backends.teachers.scoring import without_check
+from pipeline.evolution.steering import Steering
 from pipeline.lib import exclusions, harvests, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
@@ -36,9 +40,11 @@ from pipeline.lib.files import sha256, write_json
 from pipeline.lib.harvests import HarvestFiles
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
-from pipeline.lib.records import Failure, Rewrite
+from pipeline.lib.problems import Problems
+from pipeline.lib.records import Failure
 
 _NOBODY = "nobody"  # decided without a teacher
+_EXAMPLES = 1500  # of the week's good answers, and of the rewrites
 _BATCH = 64  # failures that go to another machine together
 
 
@@ -52,6 +58,14 @@ class _Work:
     over: str | None = None  # the budget that is spent, or `minutes`
     spent: dict[str, float] | None = None  # on other models, all day
     teacher_problems: Counter[str] = field(default_factory=Counter)  # of teachers and judges: "name: what"
+    generated_tokens: int = 0  # by the served model, for this harvest
+    steering: dict[str, Any] | None = None  # what past nights have changed
+
+    def took(self, decision: Decision) -> None:
+        """Count a failure that was decided."""
+        self.worked_on += 1
+        self.left = max(0, self.left - 1)
+        self.teacher_problems.update(decision.problems)
 
     def to_json(self) -> dict[str, Any]:
         """For the manifest."""
@@ -59,7 +73,12 @@ class _Work:
 
 
 def harvest(
-    settings: Settings, since: float | None, until: float | None, dry_run: bool, version: str | None = None
+    settings: Settings,
+    since: float | None,
+    until: float | None,
+    dry_run: bool,
+    version: str | None = None,
+    run: str | None = None,
 ) -> dict[str, Any]:
     """Find the failures of a window and have them answered again.
 
@@ -69,6 +88,7 @@ def harvest(
         until: seconds since 1970; none: now.
         dry_run: only find and count.
         version: the generation that drafts, served or not; none: the one that is served.
+        run: the night, for the history.
 
     Raises:
         NothingToDo: nothing failed, everything has been decided already, or the budget is zero.
@@ -90,7 +110,7 @@ def harvest(
         if not any(True for _ in _failures(settings.layout, until)):
             others = f" but {waiting} that wait for a sandbox (`nightschool doctor`)" if waiting else ""
             raise NothingToDo(f"no failures in the window{others}", "more of the past: --since")
-        work = _decide_all(settings, files, until, version, executor)
+        work = _decide_all(settings, files, until, version, executor, run)
     manifest = {
         "since": since,
         "until": until,
@@ -112,16 +132,18 @@ def _warn(found: Found) -> None:
 
 
 def _decide_all(
-    settings: Settings, files: HarvestFiles, until: float, version: str | None, executor: Executor
+    settings: Settings, files: HarvestFiles, until: float, version: str | None, executor: Executor, run: str | None
 ) -> _Work:
     """Decide what was not decided yet."""
     layout, scored = settings.layout, without_check(settings, version)
-    work = _Work()
-    _write_all(files, work, _by_themselves(layout, until, scored), settings)
+    work, threshold = _Work(), settings.harvest.quality_threshold
+    for failure, decision in _by_themselves(layout, until, scored):
+        write_down(files, failure, decision, _NOBODY, 0, threshold)
+        work.took(decision)
     if any(without_teacher(failure, scored) is None for failure in _failures(layout, until)):
         zero = nothing_allowed(settings)
         if zero is None:
-            _ask(settings, files, until, version, executor, work)
+            _ask(settings, files, until, version, executor, work, run)
         else:
             work.over, work.left = zero, sum(1 for _ in _open(settings, until, _NOBODY, scored))
             logger.warning("the budget of %s is zero: nobody is asked, %d failures wait", zero, work.left)
@@ -133,38 +155,61 @@ def _decide_all(
 
 
 def _ask(
-    settings: Settings, files: HarvestFiles, until: float, version: str | None, executor: Executor, work: _Work
+    settings: Settings,
+    files: HarvestFiles,
+    until: float,
+    version: str | None,
+    executor: Executor,
+    work: _Work,
+    run: str | None,
 ) -> None:
     """Have teachers decide what needs them, as far as time and budget go."""
     scored, day = without_check(settings, version), f"{datetime.fromtimestamp(until, UTC):%Y%m%d}"
-    here = settings.harvest.executor == "local"
+    deadline = time.time() + 60 * settings.harvest.minutes
     with seated(settings, version, ledger_of(settings, day)) as seats:
         work.teacher = seats.teacher.name
-        work.left = sum(1 for _ in _open(settings, until, work.teacher, scored))
-        deadline = time.time() + 60 * settings.harvest.minutes
+        asked = [failure.question for failure in _open(settings, until, work.teacher, scored)]
+        work.left = len(asked)
+        seed, problems = settings.dataset.seed, Problems()
+        steering = Steering(settings.layout.patterns, asked, seats.default, time.time(), seed, problems)
+        if problems.count:
+            logger.warning("what past nights tried: %s", problems)
+        if isinstance(seats.teacher, LeastToMost) and asked:
+            seats.teacher.study(verified(settings, until, _EXAMPLES), asked, settings.harvest.probes)
+        seats = replace(seats, steering=steering)
         todo = _open(settings, until, work.teacher, scored)
-        if here:
+        if settings.harvest.executor == "local":
             decided: Iterable[tuple[Failure, Decision]] = decisions(todo, seats, settings, deadline)
         else:
             council = Council(settings, version, deadline, day, -(-work.left // _BATCH))
             decided = chain.from_iterable(executor.map(council, _batches(todo)))
         try:
-            _write_all(files, work, decided, settings)
+            _write_all(files, work, decided, seats, settings.harvest.quality_threshold, run)
         finally:
-            work.spent = asdict(seats.ledger.spent) if here else None
+            work.spent = asdict(seats.ledger.spent) if settings.harvest.executor == "local" else None
+            work.generated_tokens = seats.student.tokens if seats.student else 0
+            work.steering = steering.summary()
     if work.left:
         work.over = seats.ledger.over or ("minutes" if time.time() >= deadline else None)
         logger.warning("%d failures wait%s", work.left, f": {work.over} are spent" if work.over else "")
 
 
 def _write_all(
-    files: HarvestFiles, work: _Work, decided: Iterable[tuple[Failure, Decision]], settings: Settings
+    files: HarvestFiles,
+    work: _Work,
+    decided: Iterable[tuple[Failure, Decision]],
+    seats: Seats,
+    threshold: float,
+    run: str | None,
 ) -> None:
+    """Write down what was decided, and what that says about the pattern of the failure."""
     for failure, decision in decided:
-        _write_down(files, failure, decision, work.teacher, settings.harvest.quality_threshold)
-        work.worked_on += 1
-        work.left = max(0, work.left - 1)
-        work.teacher_problems.update(decision.problems)
+        samples = seats.strategy(failure).samples
+        solved = write_down(files, failure, decision, work.teacher, samples, threshold)
+        work.took(decision)
+        if seats.steering is not None:
+            error = failure.error or (failure.feedback.error if failure.feedback else None)
+            seats.steering.record(failure.question, failure.id, error, work.teacher, decision.votes, solved, run)
 
 
 def _failures(layout: Layout, until: float) -> Iterator[Failure]:
@@ -209,47 +254,6 @@ def _open(settings: Settings, until: float, teacher: str, scored: bool) -> Itera
 def _batches(todo: Iterator[Failure]) -> Iterator[list[Failure]]:
     while batch := list(islice(todo, _BATCH)):
         yield batch
-
-
-def _write_down(files: HarvestFiles, failure: Failure, decision: Decision, teacher: str, threshold: float) -> None:
-    evidence = {"signal": failure.verdict.signal, "weight": failure.verdict.weight, "said_at": failure.said_at}
-    if decision.draft is None or decision.quality_score < threshold:
-        reason = decision.reason if decision.draft is None else f"quality {decision.quality_score:.2f} < {threshold:g}"
-        record = {
-            "interaction_id": failure.id,
-            "instruction": failure.question,
-            "bad_output": failure.answer,
-            **evidence,
-            "reason": reason,
-            "teacher": teacher,
-            "votes": decision.votes,
-            "at": failure.at,
-        }
-        if decision.problems:
-            record["problems"] = decision.problems
-        if decision.waits:
-            record["waits"] = True
-        jsonl.append(files.unsolved, [record])
-        return
-    rewrite = Rewrite(
-        instruction=failure.question,
-        output=decision.draft.answer,
-        reasoning=decision.draft.reasoning,
-        quality_score=decision.quality_score,
-        interaction_id=failure.id,
-        messages=failure.messages,
-        bad_output=failure.answer,
-        **evidence,
-        source=failure.source,
-        user=failure.user,
-        session=failure.session,
-        teacher="human" if decision.verified_by == "human" else decision.draft.teacher or teacher,
-        votes=decision.votes,
-        verified_by=decision.verified_by,
-        at=failure.at,
-        check=failure.check,
-    )
-    jsonl.append(files.rewrites, [rewrite.model_dump()])
 
 
 def _totals(files: HarvestFiles) -> dict[str, Any]:

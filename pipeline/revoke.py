@@ -3,18 +3,16 @@
 reads   the harvests, the datasets' provenance, `loras/`
 writes  one line to `training_data/exclusions.jsonl`
 
-A generation is trained from the base model on the rows that are there: the next one knows nothing of what was revoked.
-Generations that were trained on it before are named; which of them serves is for people to decide.
+The next generation knows nothing of what was revoked: where its parent was trained on that, it is trained from the base
+model again. Generations that were trained on it before are named; which of them serves is for people to decide.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-from pipeline.lib import exclusions, generations, harvests, jsonl
+from pipeline.lib import exclusions, generations, harvests
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
 from pipeline.lib.exclusions import Action
-from pipeline.lib.layout import Layout
 
 
 def decide(
@@ -43,7 +41,7 @@ def decide(
         excluded = exclusions.read(layout)
         if user not in excluded.users and interaction not in excluded.interactions:
             raise NothingToDo(f"{user or interaction} is not excluded")
-    given = set(_given(layout, user)) | ({interaction} if interaction else set())
+    given = set(harvests.rows_of(layout, {user} if user else set())) | ({interaction} if interaction else set())
     trained = [
         {"id": each.id, "rows": len(found), "current": generations.incumbent(layout).id == each.id}
         for each in generations.all_complete(layout)
@@ -58,12 +56,3 @@ def excluded(settings: Settings) -> dict[str, Any]:
     """Everything that is excluded now."""
     found = exclusions.read(settings.layout)
     return {"users": found.users, "interactions": found.interactions}
-
-
-def _given(layout: Layout, user: str | None) -> Iterator[str]:
-    """Interactions of a person that became rows, as far as harvests and datasets remember."""
-    if not user:
-        return
-    yield from (each.interaction_id for each in harvests.rewrites(layout) if each.user == user)
-    for path in sorted(layout.training_data.glob("[0-9]*/provenance.jsonl")):
-        yield from (str(row["interaction_id"]) for row in jsonl.read(path) if row["user"] == user)

@@ -16,7 +16,7 @@ from pipeline.gateway.app import Gateway
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.traffic import Traffic
-from pipeline.lib import generations, jsonl, lineage
+from pipeline.lib import generations, lineage, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
 from pipeline.lib.files import locked, write_json
@@ -85,7 +85,7 @@ def _token(layout: Layout) -> str:
 
 def _probe_pool(settings: Settings) -> list[list[Message]]:
     """Questions to fingerprint versions with: from the hold-out, spread evenly, or plain ones where there is none."""
-    rows = list(jsonl.read(settings.home / settings.dataset.holdout))
+    rows = list(questions.read_holdout(settings))
     step = max(1, len(rows) // _LARGEST_POOL)
     pool = [list(row["messages"]) for row in rows[::step]][:_LARGEST_POOL]
     return pool or [[{"role": "user", "content": text}] for text in _DEFAULT_PROBES]

@@ -1,7 +1,7 @@
 """train: dataset → candidate.
 
 reads   `training_data/<run>/sft.jsonl` (dpo: `preferences.jsonl`, kto: `unpaired.jsonl`), the base model,
-        (preset `evening`) the current adapter
+        the current adapter (presets that continue it)
 writes  `loras/<run>/adapter_model.safetensors`, `adapter_config.json`, `README.md`, `training_curve.jsonl`,
         `interaction_ids.jsonl`, and last `generation.json`; `loras/latest`
 
@@ -17,17 +17,18 @@ from typing import Any
 from pipeline.backends.trainers import choice
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.presets import Recipe, recipe
-from pipeline.lib import generations, jsonl, lineage
+from pipeline.lib import exclusions, generations, harvests, jsonl, lineage
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
 from pipeline.lib.files import point, publish_folder, read_json, require_disk, sha256, write_bytes, write_json
 from pipeline.lib.generations import ADAPTER_FILE, MANIFEST, Generation
 from pipeline.lib.layout import Layout
+from pipeline.lib.logs import logger
 
 DATASET = "dataset.json"
 
 
-def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> dict[str, Any]:
+def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, start: str | None = None) -> dict[str, Any]:
     """Train a candidate from a dataset.
 
     Args:
@@ -35,6 +36,7 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
         run: the dataset.
         dry_run: only say what would be trained.
         show_progress: a bar instead of lines.
+        start: the generation that a preset which continues goes on from, or `base`; none: what is current.
 
     Raises:
         NothingToDo: the dataset has been trained already, or has no rows for this method.
@@ -52,17 +54,19 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool) -> d
     require_disk(settings.home, settings.night.minimum_disk_gb)
     chosen, base = recipe(settings.train), _base(settings)
     _require_rows(chosen.method, table, rows)
-    if dry_run:
-        return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "recipe": asdict(chosen)}
-
     parent = generations.incumbent(layout)
-    continued = parent if chosen.continues and parent.id != generations.BASE else None
+    continued = _continued(settings, parent if start is None else generations.read(layout, start), chosen, base)
+    if dry_run:
+        begins = continued.id if continued else generations.BASE
+        return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "start": begins, "recipe": asdict(chosen)}
+
     job = _job(settings, run, chosen, rows, continued, show_progress)
     result = choice.trainer(chosen.method).train(job)
     facts = {
         "id": run,
         "parent": parent.id,
         "continues": continued is not None,
+        "start": continued.id if continued else generations.BASE,
         "base": base,
         "dataset": dataset,
         "config": {"preset": settings.train.preset, **asdict(chosen)},
@@ -84,6 +88,27 @@ def _base(settings: Settings) -> dict[str, Any]:
         "sha256": lineage.require_current_base(settings),
         "quantization": settings.model.quantization,
     }
+
+
+def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict[str, Any]) -> Generation | None:
+    """The generation whose weights are trained on; none: the training begins at the base model.
+
+    So it does where the start was trained on something that has been revoked since, for weights do not forget; and
+    where its adapter is of another size.
+    """
+    if not chosen.continues or start.id == generations.BASE:
+        return None
+    lineage.require_same_base(start, str(base["sha256"]), settings)
+    excluded = exclusions.read(settings.layout)
+    gone = {*excluded.interactions, *harvests.rows_of(settings.layout, excluded.users)}
+    if gone & start.interaction_ids:
+        logger.warning("%s was trained on what has been revoked since: this training begins at the base", start.id)
+        return None
+    config = start.manifest.get("config", {})
+    if (config.get("rank"), config.get("alpha")) != (chosen.rank, chosen.alpha):
+        logger.warning("%s has another rank or alpha: this training begins at the base", start.id)
+        return None
+    return start
 
 
 def _job(

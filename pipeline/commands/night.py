@@ -49,7 +49,9 @@ def harvest(
     if executor is not None:
         Shared.flags["harvest.executor"] = executor
     begin, end = moment(since), moment(until)
-    run_stage("harvest", run, as_json, dry_run, lambda settings, run: stage(settings, begin, end, dry_run, teacher))
+    run_stage(
+        "harvest", run, as_json, dry_run, lambda settings, run: stage(settings, begin, end, dry_run, teacher, run)
+    )
 
 
 @commands.command("build-dataset")
@@ -65,6 +67,9 @@ def train(
     method: Annotated[
         str | None, typer.Option(help="sft, dpo or kto: what it learns from. Default: train.method.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Generation that it goes on from, or base. Default: what is current.")
+    ] = None,
     run: Run = None,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -76,7 +81,11 @@ def train(
         Shared.flags["train.method"] = method
     terminal = sys.stderr.isatty()
     run_stage(
-        "train", run or "dataset", as_json, dry_run, lambda settings, run: stage(settings, run, dry_run, terminal)
+        "train",
+        run or "dataset",
+        as_json,
+        dry_run,
+        lambda settings, run: stage(settings, run, dry_run, terminal, start),
     )
 
 

@@ -32,10 +32,12 @@ def starter_day(
     requests: Annotated[int, typer.Option(min=1, help="How many questions.")] = 1500,
     seed: Annotated[int | None, typer.Option(help="Which day. Default: the next one.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Questions a second; 0 = as fast as it goes.")] = 0,
+    families: Annotated[str, typer.Option(help="Of tasks, separated by commas: arithmetic, text.")] = "arithmetic",
     run: Run = None,
     as_json: Json = False,
 ) -> None:
     """Ask the server a day of questions over HTTP, execute the answers, and report what came of them."""
     from pipeline.starter.day import day as stage
 
-    run_stage("starter day", run, as_json, False, lambda settings, _: stage(settings, requests, seed, rate))
+    chosen = [each.strip() for each in families.split(",")]
+    run_stage("starter day", run, as_json, False, lambda settings, _: stage(settings, requests, seed, rate, chosen))

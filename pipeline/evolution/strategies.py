@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pipeline.evolution.history import Strategy
 from pipeline.evolution.tallies import DOUBT, Arm, PatternTally, Tallies, Tally, total
 
-FEWEST = 8  # samples
+FEWEST = 4  # samples
 MOST = 128  # samples
 EXPLORING = 0.1  # of the failures
 FACTORS = (1.0, 0.7, 1.3)  # of the default temperature
 
 _ARM_DOUBT = 60.0  # the exposure for which it counts what a pattern and an arm let expect of the two together
 _SURE = 1.28  # standard deviations: nine in ten; without it chance alone moves patterns off a good default (LOG.md)
-_RAISED = 4  # most samples of a pattern, in those of the default
+_RAISED = 2  # most samples of a pattern, in those of the default
 _HOTTEST = 2.0
 _OPTIMISM = 0.8  # the quantile at which models are compared: one that is hardly known gets a chance
 

@@ -1,6 +1,6 @@
 """The harvest files of `training_data/`: which there are, and what stands in them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +79,15 @@ def _records(path: Path, kind: type[_Record]) -> Iterator[_Record]:
             raise BadRecordError(f"{path} line {number}: {str(error).splitlines()[0]}", "mend that line") from error
 
 
+def rows_of(layout: Layout, users: Collection[str]) -> Iterator[str]:
+    """Interactions of people that became rows, as far as harvests and datasets remember."""
+    if not users:
+        return
+    yield from (each.interaction_id for each in rewrites(layout) if each.user in users)
+    for path in sorted(layout.training_data.glob("[0-9]*/provenance.jsonl")):
+        yield from (str(row["interaction_id"]) for row in jsonl.read(path) if row["user"] in users)
+
+
 def unsolved(layout: Layout) -> Iterator[dict[str, Any]]:
     """Every failure that a teacher could not fix, oldest file first."""
     for path in sorted(layout.training_data.glob(f"harvest_*{_UNSOLVED}")):
@@ -99,12 +108,18 @@ def decided(layout: Layout, teacher: str, samples: int) -> dict[str, tuple[float
     known = {
         str(record["interaction_id"]): (float(record.get("weight", 1.0)), float(record.get("said_at", "inf")))
         for record in unsolved(layout)
-        if record["teacher"] == teacher and not record.get("waits") and record["votes"].get("cast", samples) >= samples
+        if record["teacher"] == teacher and not record.get("waits") and _drawn(record, samples)
     }
     for rewrite in rewrites(layout):
         news = (rewrite.weight, rewrite.said_at)
         known[rewrite.interaction_id] = max(news, known.get(rewrite.interaction_id, news))
     return known
+
+
+def _drawn(record: dict[str, Any], samples: int) -> bool:
+    """Whether as many drafts were drawn as there might have been."""
+    allowed = int(record.get("samples", samples))
+    return int(record["votes"].get("cast", allowed)) >= allowed
 
 
 def last_read(layout: Layout) -> dict[str, float]:

@@ -47,6 +47,11 @@ class Layout:
         return self.training_data / "exclusions.jsonl"
 
     @property
+    def parts(self) -> Path:
+        """What parts of questions mean in answers."""
+        return self.training_data / "parts.json"
+
+    @property
     def patterns(self) -> Path:
         """What was tried against which kind of failure, and whether it worked."""
         return self.training_data / "patterns.jsonl"

@@ -84,7 +84,8 @@ def key(row: dict[str, Any]) -> str:
 
 def read_holdout(settings: Settings) -> Iterator[dict[str, Any]]:
     """The hold-out; empty when there is none."""
-    yield from _read(settings.home / settings.dataset.holdout)
+    for name in settings.dataset.holdout:
+        yield from _read(settings.home / name)
 
 
 def read_canary(settings: Settings) -> Iterator[dict[str, Any]]:

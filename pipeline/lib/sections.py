@@ -166,8 +166,17 @@ class Harvest(Section):
     minutes: float = Field(
         60, gt=0, description="no failure is begun later than this; what is left waits, new failures go first"
     )
-    samples: int = Field(32, ge=1, le=128, description="answers that the council draws for one failure")
-    confirm: int = Field(32, ge=0, description="most further answers to confirm one that was accepted only once")
+    samples: int = Field(
+        8, ge=1, le=64, description="answers that the council draws for one failure; up to twice as many where they pay"
+    )
+    composed: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="how many of them the served model may put together from answers to simpler questions",
+    )
+    probes: int = Field(2000, ge=0, description="questions by which it learns what the parts of questions mean")
+    confirm: int = Field(8, ge=0, description="most further answers to confirm one that was accepted only once")
     temperature: float = Field(1.0, gt=0, le=2, description="temperature of those answers")
     top_p: float = Field(0.9, gt=0, le=1, description="only the likeliest tokens that together reach it are drawn")
     max_tokens: int = Field(128, ge=1, description="longest answer that the council drafts")
@@ -207,7 +216,7 @@ class Dataset(Section):
 
     min_failures_to_train: int = Field(5, ge=1, description="fewer new rewrites: nothing to do tonight")
     replay: float = Field(1.0, ge=0, description="good answers mixed in, per rewrite, so that nothing is forgotten")
-    holdout: str = Field("models/starter/holdout.jsonl", description="questions never trained on")
+    holdout: Listed = Field(["models/starter/holdout.jsonl"], description="files of questions never trained on")
     hidden_share: float = Field(
         0.02,
         ge=0,

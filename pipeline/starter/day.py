@@ -1,6 +1,7 @@
 """`nightschool starter day`: people asking the model things, over HTTP, and finding out whether it was right."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -9,7 +10,7 @@ from pipeline.backends.checks.run import judge
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import jsonl, questions
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import NightschoolError, UnavailableError
+from pipeline.lib.errors import NightschoolError, UnavailableError, UsageError
 from pipeline.lib.text import normalize
 from pipeline.starter import tasks
 from pipeline.starter.task import Task
@@ -17,7 +18,9 @@ from pipeline.starter.task import Task
 _PEOPLE = 96  # asking at the same time
 
 
-def day(settings: Settings, requests: int, seed: int | None, rate: float) -> dict[str, Any]:
+def day(
+    settings: Settings, requests: int, seed: int | None, rate: float, families: Sequence[str] = ("arithmetic",)
+) -> dict[str, Any]:
     """Send the questions of one day and post the outcome of each.
 
     Args:
@@ -25,10 +28,14 @@ def day(settings: Settings, requests: int, seed: int | None, rate: float) -> dic
         requests: how many questions.
         seed: which day; none: one that has not been yet.
         rate: questions a second; 0 = as fast as answers come.
+        families: of tasks.
 
     Raises:
         UnavailableError: the gateway is not there, or did not answer a single question.
+        UsageError: no such family.
     """
+    if unknown := set(families) - set(tasks.FAMILIES):
+        raise UsageError(f"no family of tasks {', '.join(sorted(unknown))}", f"there are {', '.join(tasks.FAMILIES)}")
     client = GatewayClient(settings)
     client.health()
     seed = _next_day(settings) if seed is None else seed
@@ -43,7 +50,7 @@ def day(settings: Settings, requests: int, seed: int | None, rate: float) -> dic
         return _ask(client, task, f"person-{number % 50}")
 
     with ThreadPoolExecutor(_PEOPLE) as people:
-        outcomes = list(people.map(ask, enumerate(islice(tasks.traffic(seed, forbidden), requests))))
+        outcomes = list(people.map(ask, enumerate(islice(tasks.traffic(seed, forbidden, families), requests))))
     answered = [outcome for outcome in outcomes if outcome is not None]
     if not answered:
         raise UnavailableError("the gateway did not answer a single question", "see logs/nightschool.log")

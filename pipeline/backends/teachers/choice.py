@@ -10,12 +10,16 @@ from pipeline.backends.providers.ledger import Budget, Ledger
 from pipeline.backends.providers.registry import Model, known, named, provider_of
 from pipeline.backends.teachers.interface import Teacher
 from pipeline.backends.teachers.judging import Bench, same_model
+from pipeline.backends.teachers.least_to_most import LeastToMost
 from pipeline.backends.teachers.providers import ProviderTeacher
 from pipeline.backends.teachers.scoring import Scorer
 from pipeline.backends.teachers.served_model import ServedModel
 from pipeline.backends.teachers.several import SeveralTeachers
+from pipeline.evolution.history import Strategy
+from pipeline.evolution.steering import Steering
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
+from pipeline.lib.records import Failure
 
 _DRAIN_SECONDS = 30.0
 
@@ -27,6 +31,17 @@ class Seats:
     teacher: Teacher
     scorer: Scorer
     ledger: Ledger
+    default: Strategy
+    student: ServedModel | None = None  # it drafts itself
+    steering: Steering | None = None  # what past nights advise
+
+    def strategy(self, failure: Failure) -> Strategy:
+        """How drafts for a failure are drawn, and how many."""
+        return self.steering.strategy(failure.question, failure.id) if self.steering else self.default
+
+    def promise(self, failure: Failure) -> float:
+        """The chance of a draft for it; those that promise most go first."""
+        return self.steering.promise(failure.question) if self.steering else 0.0
 
 
 @contextmanager
@@ -46,15 +61,20 @@ def seated(settings: Settings, version: str | None, ledger: Ledger) -> Iterator[
         for judge in judges:
             stack.callback(judge.close)
         scorer = Scorer(asked.scorer, Bench(judges, _student(settings), asked.judge_longest), asked.judged_drafts)
+        default = Strategy(asked.temperature, asked.top_p, asked.samples)
         if version is None and (asked.teachers or asked.teacher == "providers"):
             members = [
                 ProviderTeacher(each, provider_of(settings, each), settings, ledger) for each in _teachers(settings)
             ]
             for member in members:
                 stack.callback(member.close)
-            yield Seats(SeveralTeachers(members, together=bool(asked.teachers)), scorer, ledger)
+            yield Seats(SeveralTeachers(members, together=bool(asked.teachers)), scorer, ledger, default)
         else:
-            yield Seats(stack.enter_context(_served(settings, version)), scorer, ledger)
+            student = stack.enter_context(_served(settings, version))
+            teacher: Teacher = student
+            if asked.composed:
+                teacher = LeastToMost(student, settings.layout.parts, asked.composed, asked.concurrency)
+            yield Seats(teacher, scorer, ledger, default, student)
 
 
 def ledger_of(settings: Settings, day: str, shared_by: int = 0) -> Ledger:
@@ -92,7 +112,7 @@ def _served(settings: Settings, version: str | None) -> Iterator[ServedModel]:
     if version is not None:
         client.load(version)
     try:
-        yield ServedModel(client, asked.temperature, asked.top_p, asked.max_tokens, version)
+        yield ServedModel(client, asked.max_tokens, version)
     finally:
         if version is not None and extra and client.drain(version, _DRAIN_SECONDS):
             client.unload(version)

@@ -50,13 +50,14 @@ def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
         reasons = Counter(outcome.error or "no result" for _, outcome in outcomes) or Counter(_lost(drafts))
         most = _most_frequent(reasons)[0] if reasons else "no drafts"
         return Decision(None, 0.0, votes, f"no draft passed its check; most often: {most}", problems=problems)
+    first = next(number for number, (_, outcome) in enumerate(outcomes, start=1) if outcome.passed is not False)
     result, agreeing = _most_frequent(Counter(str(outcome.result) for _, outcome in voices))
     written = Counter(draft.answer for draft, outcome in voices if outcome.result == result)
     best = min(written, key=lambda answer: (-written[answer], len(answer), answer))
     same = written[best]
     if _accepted(voices):
         quality = 1 - 0.5 ** max(same, len({draft.teacher for draft, _ in voices}))
-        votes["accepted"] = agreeing
+        votes |= {"accepted": agreeing, "first": first}
         reason = (
             f"{agreeing} of {len(outcomes)} drafts passed the check by execution, {same} of them word for word this one"
         )

@@ -1,10 +1,11 @@
 """Failures → decisions: a person's own words win; then the council, which draws only as many drafts as it takes."""
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.checks.interface import Specification
@@ -88,13 +89,14 @@ def decisions(
     of the teacher ends it, after everything already paid for has been handed out.
     """
     fresh = ((failure, list[Draft]()) for failure in failures)
-    again: deque[tuple[Failure, list[Draft]]] = deque()
+    numbers = count()
+    again: list[tuple[float, int, tuple[Failure, list[Draft]]]] = []  # a heap: what promises most comes first
     running: dict[Future[tuple[Failure, list[Draft], Decision]], bool] = {}
     error: BaseException | None = None
     with ThreadPoolExecutor(settings.harvest.concurrency) as pool:
         while True:
             while error is None and len(running) < settings.harvest.concurrency and time.time() < deadline:
-                work = next(fresh, None) or (again.popleft() if again else None)
+                work = next(fresh, None) or (heappop(again)[-1] if again else None)
                 if work is None:
                     break
                 running[pool.submit(_ask_council, *work, seats, settings)] = not work[1]
@@ -106,11 +108,12 @@ def decisions(
                     error = raised
                     continue
                 failure, drafts, decision = future.result()
-                if failure.check and first and not _accepted(decision) and len(drafts) < settings.harvest.samples:
-                    again.append((failure, drafts))
+                most = seats.strategy(failure).samples
+                if failure.check and first and not _accepted(decision) and len(drafts) < most:
+                    heappush(again, (-seats.promise(failure), next(numbers), (failure, drafts)))
                 else:
                     yield failure, decision
-    for failure, drafts in again:
+    for _, _, (failure, drafts) in again:
         assert failure.check is not None
         decision = decide(drafts, failure.check)
         if decision.draft is None or not seats.scorer.asks_judges:
@@ -127,20 +130,20 @@ def _ask_council(
     A draft that was accepted once may be a coincidence: it gets `harvest.confirm` more chances to be written again.
     Where no check can accept any, all drafts are drawn at once and scored.
     """
-    samples, threshold, check = settings.harvest.samples, settings.harvest.quality_threshold, failure.check
+    how, threshold, check = seats.strategy(failure), settings.harvest.quality_threshold, failure.check
     if check is None:
-        drafts = seats.teacher.drafts(failure, seats.scorer.drafts, 0)
+        drafts = seats.teacher.drafts(failure, seats.scorer.drafts, 0, how)
         return failure, drafts, seats.scorer.decide(failure, drafts)
-    most = samples if drafts else min(_FEW_DRAFTS, samples)
-    step = samples if drafts else _FIRST_DRAFTS
+    most = how.samples if drafts else min(_FEW_DRAFTS, how.samples)
+    step = how.samples if drafts else _FIRST_DRAFTS
     decision = decide(drafts, check)
     while not _settled(decision, threshold):
         accepted = _accepted(decision)
-        limit = samples + settings.harvest.confirm if accepted else most
+        limit = max(how.samples, settings.harvest.samples + settings.harvest.confirm) if accepted else most
         wanted = min(limit - len(drafts), _MORE_DRAFTS if accepted else step)
         if wanted <= 0:
             break
-        drafts = drafts + seats.teacher.drafts(failure, wanted, len(drafts))
+        drafts = drafts + seats.teacher.drafts(failure, wanted, len(drafts), how)
         decision = decide(drafts, check)
     return failure, drafts, seats.scorer.conclude(failure, decision)
 

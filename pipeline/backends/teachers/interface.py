@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.evolution.history import Strategy
 from pipeline.lib.records import Interaction
 
 
@@ -28,8 +29,8 @@ class Teacher(Protocol):
     def name(self) -> str:
         """Model and version: drafts of the same teacher to the same question are not asked for twice."""
 
-    def drafts(self, interaction: Interaction, count: int, first: int) -> list[Draft]:
-        """`count` drafts; `first` numbers them, so that another call gives other ones.
+    def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
+        """`count` drafts; `first` numbers them, so that another call gives other ones; `how` is how they are drawn.
 
         Raises:
             UnavailableError: the teacher's server does not answer.

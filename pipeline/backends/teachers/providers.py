@@ -9,6 +9,7 @@ from pipeline.backends.providers.patience import Patience
 from pipeline.backends.providers.registry import Model
 from pipeline.backends.teachers import agent_zero
 from pipeline.backends.teachers.interface import Draft
+from pipeline.evolution.history import Strategy
 from pipeline.lib.config import Settings
 from pipeline.lib.records import Interaction
 
@@ -42,7 +43,7 @@ class ProviderTeacher:
         """Whether its server answers and has the model."""
         return self._provider.healthy()
 
-    def draft(self, interaction: Interaction, number: int) -> Draft:
+    def draft(self, interaction: Interaction, number: int, how: Strategy) -> Draft:
         """Draft `number` for this failure; one that cannot be used says why.
 
         Raises:
@@ -51,7 +52,7 @@ class ProviderTeacher:
         messages = interaction.messages if self._plain else agent_zero.messages(interaction)
         longest = self._asked.max_tokens if self._plain else self._asked.teacher_tokens
         seed = int(interaction.id[:8], 16) + number
-        options = Options(self._asked.temperature, self._asked.top_p, longest, seed)
+        options = Options(how.temperature, how.top_p, longest, seed)
         try:
             with self._turns:
                 answer = self._ledger.answer(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pipeline.backends.providers.interface import ProviderError
 from pipeline.backends.teachers.interface import Draft
 from pipeline.backends.teachers.providers import ProviderTeacher
+from pipeline.evolution.history import Strategy
 from pipeline.lib.records import Interaction
 
 
@@ -28,13 +29,13 @@ class SeveralTeachers:
         self._together = together
         self.name = (" + " if together else " or ").join(each.name for each in self._members)
 
-    def drafts(self, interaction: Interaction, count: int, first: int) -> list[Draft]:
+    def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
         """See Teacher. Who fails at this question is not asked for another draft of it."""
         failed: dict[str, Draft] = {}
         drafted = []
         for number in range(first, first + count):
             author = self._author(number, failed)
-            draft = author.draft(interaction, number) if author else next(iter(failed.values()))
+            draft = author.draft(interaction, number, how) if author else next(iter(failed.values()))
             if author and draft.lost:
                 failed[author.name] = draft
             drafted.append(draft)

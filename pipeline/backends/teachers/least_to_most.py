@@ -1,0 +1,110 @@
+"""A teacher that puts answers together: it makes a question simpler until the model can answer it, and goes back.
+
+What the parts of questions mean is learned from verified answers (`pipeline.evolution.parts`) and kept in
+`training_data/parts.json`. Its drafts are the student's own words in another order; the check decides about them as
+about any other. What it cannot put together it leaves to the samples of the model behind it.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pipeline.backends.teachers.interface import Draft
+from pipeline.backends.teachers.served_model import ServedModel
+from pipeline.evolution.history import Strategy
+from pipeline.evolution.parts import Parts
+from pipeline.lib.errors import NightschoolError
+from pipeline.lib.files import read_json, write_json
+from pipeline.lib.logs import logger
+from pipeline.lib.records import Interaction, Message
+
+_STEPS = 5  # questions about parts are asked in so many steps: what one shows decides what the next one asks
+
+Example = tuple[str, str]
+
+
+class LeastToMost:
+    """See `pipeline.backends.teachers.interface.Teacher`."""
+
+    def __init__(self, model: ServedModel, path: Path, most: int, concurrency: int) -> None:
+        """Read what is known about parts.
+
+        Args:
+            model: answers the simpler questions, and drafts where there are none.
+            path: `parts.json`; the knowledge of earlier nights.
+            most: drafts for one question that are put together.
+            concurrency: questions at the same time.
+        """
+        self.name = model.name
+        self.parts = _read(path)
+        self._model, self._path, self._most, self._concurrency = model, path, most, concurrency
+        self._answers: dict[str, str] = {}
+        self._guard = threading.Lock()
+
+    def study(self, examples: Sequence[Example], failures: Iterable[str], most: int) -> None:
+        """Learn what parts mean.
+
+        Args:
+            examples: questions with answers that passed their check.
+            failures: questions that are to be answered.
+            most: questions to the model.
+
+        Raises:
+            UnavailableError: the gateway does not answer.
+        """
+        self.parts.survey((question for question, _ in examples), failures)
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            for _ in range(_STEPS):
+                probes = self.parts.probes(examples, most // _STEPS)
+                answers = pool.map(lambda probe: self._model.answer(_chat(probe.question)), probes)
+                for probe, answer in zip(probes, answers, strict=True):
+                    self.parts.learn(probe, answer)
+        logger.info("what %d parts of questions mean is known", len(self.parts))
+        write_json(self._path, {"parts": self.parts.to_json()})
+
+    def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
+        """See Teacher: first what can be put together, then samples."""
+        composed = self._composed(interaction)
+        drafted = composed[first : first + count]
+        if missing := count - len(drafted):
+            drafted += self._model.drafts(interaction, missing, max(0, first - len(composed)), how)
+        return drafted
+
+    def _composed(self, interaction: Interaction) -> list[Draft]:
+        """Those that worked out; the same whenever they are asked for."""
+        *before, last = interaction.messages
+        if last["role"] != "user":
+            return []
+        drafts = []
+        for way in self.parts.simpler(last["content"], self._most, int(interaction.id[:8], 16)):
+            answer = way.answer(self._answer([*before, {"role": "user", "content": way.question}]))
+            if answer is not None:
+                drafts.append(Draft(answer, f"put together from the answer to: {way.question}"))
+        return drafts
+
+    def _answer(self, messages: list[Message]) -> str:
+        """Asked once a night: many questions have the same simpler one."""
+        key = repr(messages)
+        with self._guard:
+            known = self._answers.get(key)
+        if known is None:
+            known = self._model.answer(messages)
+            with self._guard:
+                self._answers[key] = known
+        return known
+
+
+def _chat(question: str) -> list[Message]:
+    return [{"role": "user", "content": question}]
+
+
+def _read(path: Path) -> Parts:
+    """What is known; a file that cannot be used is begun anew, for it is only experience."""
+    if not path.is_file():
+        return Parts()
+    try:
+        return Parts.from_json(read_json(path)["parts"])
+    except (NightschoolError, ValueError, KeyError, TypeError) as error:
+        logger.warning("%s cannot be used and is begun anew: %s", path, error)
+        return Parts()
