@@ -49,11 +49,6 @@ class Home:
             raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
         return json.loads(done.stdout) if done.stdout else {}
 
-    def setting(self, name: str) -> str:
-        """A setting's value, as it is in force here."""
-        command = [self.variables["NIGHTSCHOOL"], "config", "show", name]
-        return subprocess.run(command, env=self.variables, capture_output=True, text=True, check=True).stdout.strip()
-
     @contextmanager
     def serving(self) -> Iterator[None]:
         """The gateway while the block runs."""
@@ -79,6 +74,12 @@ class Home:
             return []
         lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
         return [each for each in lines if each["suite"] == "holdout"]
+
+    def most_drafts(self) -> int:
+        """The most answers that were drawn for one failure in one round, of all harvests so far."""
+        files = (self.folder / "training_data").glob("harvest_*.jsonl")
+        lines = (json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines())
+        return max((each["votes"].get("cast", 0) for each in lines), default=0)
 
 
 def build_starter() -> None:

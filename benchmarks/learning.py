@@ -22,7 +22,6 @@ from benchmarks.learning_bars import rows_of
 from benchmarks.nights import REQUESTS, SUMS, VARIABLES, answered, day_of, played, shares
 from benchmarks.table import finish
 
-TOKENS_OF_A_FIRST_NIGHT = 105_000  # as measured, for a harvest that does not say what it generated
 MORE = 10  # times the tokens, for the second try of GRPO
 PLAIN = {
     "NIGHTSCHOOL_HARVEST__SAMPLES": "16",
@@ -40,13 +39,12 @@ def play(seed: int, nights: int, much: bool) -> dict[str, Any]:
         home = Home(Path(folder), VARIABLES)
         with home.serving():
             told = list(played(home, seed, nights))
-        drafts = sum(int(home.setting(f"harvest.{name}")) for name in ("samples", "confirm"))
-    tokens = told[0]["generated_tokens"] or TOKENS_OF_A_FIRST_NIGHT
+    tokens = told[0]["generated_tokens"]
     alternatives = {"plain": plain(seed), "grpo": grpo(seed, tokens)}
     if much:
         alternatives["grpo_more"] = grpo(seed, MORE * tokens)
     print(f"seed {seed}: {json.dumps(alternatives)}", file=sys.stderr, flush=True)
-    return {"seed": seed, "drafts": drafts, "tokens": tokens, "nights": told, **alternatives}
+    return {"seed": seed, "tokens": tokens, "nights": told, **alternatives}
 
 
 def plain(seed: int) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def plain(seed: int) -> dict[str, Any]:
             home.run("starter", "day", "--requests", str(REQUESTS), "--seed", str(day_of(seed, 1)))
             harvest = home.run("harvest")
             home.run("build-dataset")
-            run = home.run("train")["version"]
+            run = home.run("train")["run"]
             home.run("canary", "--candidate", run)
             before, after = (shares(right)[SUMS] for right in answered(home.examined(run), deployed=True))
     return {"before": before["success"], "after": after["success"], "tokens": harvest.get("generated_tokens")}

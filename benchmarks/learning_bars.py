@@ -113,7 +113,7 @@ def _second_family(seeds: Sequence[Seed]) -> Row:
 def _effort(seeds: Sequence[Seed]) -> list[Row]:
     every = [night for each in seeds for night in each["nights"]]
     longest = [max(night["harvest_to_deployed"] for night in each["nights"]) / 60 for each in seeds]
-    drafts, rounds = max(each["drafts"] for each in seeds), max(night["rounds"] for night in every)
+    drafts, rounds = (max(night[name] for night in every) for name in ("drafts", "rounds"))
     tokens = [each["tokens"] for each in seeds]
     return [
         Row(

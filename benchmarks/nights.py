@@ -17,9 +17,6 @@ TEXTS_FROM = 4  # the night before which both families are asked for the first t
 REQUESTS = 1500
 VARIABLES = {
     "NIGHTSCHOOL_DATASET__HOLDOUT": ",".join(f"models/starter/{name}" for name in HOLDOUTS.values()),
-    # Together the most that one failure gets in a round.
-    "NIGHTSCHOOL_HARVEST__SAMPLES": "8",
-    "NIGHTSCHOOL_HARVEST__CONFIRM": "8",
 }
 
 Right = dict[str, bool]  # whether each held-out question was answered rightly, by what makes it one
@@ -48,8 +45,9 @@ def played(home: Home, seed: int, nights: int) -> Iterator[dict[str, Any]]:
             "after": shares(after),
             "day_zero": kept(first, after),
             "rounds": sum(stage == "harvest" for stage, _ in seconds),
+            "drafts": home.most_drafts(),
             "rewrites": (story["dataset"] or {}).get("rewrites"),
-            "generated_tokens": (story["harvest"] or {}).get("generated_tokens"),
+            "generated_tokens": generated(story),
             "seconds": seconds,
             "harvest_to_deployed": working,
         }
@@ -60,6 +58,11 @@ def played(home: Home, seed: int, nights: int) -> Iterator[dict[str, Any]]:
 def day_of(seed: int, night: int) -> int:
     """The seed of the traffic before a night."""
     return seed * 100 + night - 1
+
+
+def generated(story: Mapping[str, Any]) -> int:
+    """Tokens that the harvests of a night had generated, all its rounds together."""
+    return sum(line["outputs"].get("generated_tokens", 0) for line in story["stages"] if line["stage"] == "harvest")
 
 
 def answered(examined: list[dict[str, Any]], deployed: bool) -> tuple[Right, Right]:

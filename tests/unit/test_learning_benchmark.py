@@ -33,6 +33,7 @@ def week_of(sums: tuple[float, ...] = SUCCESSES, texts: tuple[float, ...] = TEXT
             "after": after,
             "day_zero": {"right": 308, "wrong_now": 1},
             "rounds": 3,
+            "drafts": 16,
             "harvest_to_deployed": 300.0,
         }
         for number, (before, after) in enumerate(pairwise(both))
@@ -42,7 +43,6 @@ def week_of(sums: tuple[float, ...] = SUCCESSES, texts: tuple[float, ...] = TEXT
 def seed_of(nights: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "nights": nights,
-        "drafts": 16,
         "tokens": 100_000,
         "plain": {"before": 0.51, "after": 0.53},
         "grpo": {"before": 0.51, "after": 0.55},
@@ -66,7 +66,7 @@ def test_a_week_that_learns_and_forgets_nothing_holds_every_bar():
         ("second family", lambda each: each["nights"][3]["after"].update({TEXTS: share(0.45)})),
         ("second family", lambda each: each["nights"][3]["after"].update({SUMS: share(0.8875)})),
         ("minutes", lambda each: each["nights"][5].update(harvest_to_deployed=361.0)),
-        ("answers drawn", lambda each: each.update(drafts=17)),
+        ("answers drawn", lambda each: each["nights"][6].update(drafts=17)),
         ("answers drawn", lambda each: each["nights"][2].update(rounds=5)),
     ],
 )
