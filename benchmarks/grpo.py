@@ -49,6 +49,11 @@ class Recipe:
     rank: int = 16
     warmup: float = 0.0
 
+    @property
+    def steps(self) -> int:
+        """How many steps the answers of one generation make."""
+        return self.passes * (self.batch // self.step)
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -152,7 +157,7 @@ def _trainer(
         peft_config=LoraConfig(
             r=recipe.rank, lora_alpha=2 * recipe.rank, target_modules="all-linear", task_type="CAUSAL_LM"
         ),
-        callbacks=[_until(lambda: reward.tokens >= budget)],
+        callbacks=[_until(lambda: reward.tokens >= budget, recipe.steps)],
     )
 
 
@@ -176,9 +181,7 @@ def _arguments(recipe: Recipe, budget: int, seed: int, work: Path) -> Any:
         scale_rewards=recipe.scale,
         epsilon_high=recipe.epsilon_high,
         # A schedule has to know its end; without one only the budget counts.
-        max_steps=10**6
-        if recipe.scheduler == "constant"
-        else generations * recipe.passes * (recipe.batch // recipe.step),
+        max_steps=10**6 if recipe.scheduler == "constant" else generations * recipe.steps,
         gradient_checkpointing=False,
         use_cpu=True,
         bf16=False,
@@ -192,13 +195,13 @@ def _arguments(recipe: Recipe, budget: int, seed: int, work: Path) -> Any:
     )
 
 
-def _until(over: Callable[[], bool]) -> Any:
-    """Ends a training after the step in which the budget was reached."""
+def _until(over: Callable[[], bool], steps: int) -> Any:
+    """Ends a training after the last of the steps that a generation makes, when the budget has been reached."""
     from transformers import TrainerCallback
 
     class Budget(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            control.should_training_stop = over()
+            control.should_training_stop = over() and state.global_step % steps == 0
 
     return Budget()
 

@@ -26,15 +26,18 @@ def played(home: Home, seed: int, nights: int) -> Iterator[dict[str, Any]]:
     """Play so many days and nights, and tell each one's outcome. The gateway has to be there."""
     first: Right = {}  # by the base, on day 0
     served: Right = {}
+    last = None
     for night in range(1, nights + 1):
         families = [SUMS] if night < TEXTS_FROM else [SUMS, TEXTS]
         mixed = [] if families == [SUMS] else ["--families", ",".join(families)]
         home.run("starter", "day", "--requests", str(REQUESTS), "--seed", str(day_of(seed, night)), *mixed)
         code = home.night()
         story = home.run("report")
-        before, after = answered(home.examined(story["run"]), deployed=code == 0)
+        # A night that ended before its first stage has told nothing: the report is still the last one's.
+        examined = home.examined(story["run"]) if story["run"] != last else []
+        before, after = answered(examined, deployed=code == 0)
         before, after = before or served, after or served
-        first, served = first or before, after
+        first, served, last = first or before, after, story["run"]
         seconds, working = timed(story)
         outcome = {
             "night": night,
@@ -87,7 +90,7 @@ def shares(right: Mapping[str, bool]) -> dict[str, dict[str, Any]]:
 def kept(first: Right, now: Right) -> dict[str, int]:
     """How many questions were right at first, and how many of those are wrong now."""
     right = [key for key, ok in first.items() if ok]
-    return {"right": len(right), "wrong_now": sum(not now[key] for key in right)}
+    return {"right": len(right), "wrong_now": sum(not now.get(key) for key in right)}
 
 
 def family_of(key: str) -> str:
