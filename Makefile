@@ -1,5 +1,6 @@
 # make night          set up, then play one day and one night on the embedded default
 #                     (ENGINE=vllm or ENGINE=llama-server: on that engine, after `make engines`)
+# make week           set up, then play seven days and nights in a fresh folder, and draw what was learned (docs/week.png)
 # make test           set up, then lint, types, import rules, tests
 # make engines        build or install real engines, outside of this folder (once)
 # make test-engines   what every engine must do, asked of real ones
@@ -7,10 +8,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: night test lint fix clean engines test-engines
+.PHONY: night week test lint fix clean engines test-engines
 
 night: $(VENV)/.installed
 	@cron/first_night.sh
+
+week: $(VENV)/.installed-pictures
+	@$(BIN)/python -m benchmarks.week
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest tests/unit --numprocesses 2
@@ -44,4 +48,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-pictures: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[pictures]'
 	touch $@

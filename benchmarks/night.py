@@ -8,68 +8,13 @@ in the same run is the classic recipe (`train.preset=council`) on the first nigh
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.home import Home, build_starter, timed
 from benchmarks.table import Row, finish
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-STAGES = ("harvest", "build-dataset", "train", "canary", "deploy")
-
-
-class Home:
-    """A fresh installation that shares the checkout's base model."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("models", "loras", "training_data", "logs"):
-            (folder / name).mkdir()
-        (folder / "models" / "starter").symlink_to(REPOSITORY / "models" / "starter")
-        program = str(Path(sys.executable).with_name("nightschool"))
-        self.variables = {
-            **os.environ,
-            "NIGHTSCHOOL": program,
-            "NIGHTSCHOOL_HOME": str(folder),
-            "NIGHTSCHOOL_SERVER__PORT": "0",
-            "MONITOR_DURATION": "10",
-            "ROLLBACK_THRESHOLD_LATENCY": "30000",
-            "NIGHTSCHOOL_HARVEST__MINUTES": "0.75",  # as `make night` does
-            "NIGHTSCHOOL_CANARY__STOP_EARLY": "false",  # all 400 are wanted, not only enough for a verdict
-        }
-
-    def run(self, *arguments: str) -> dict[str, Any]:
-        """One command's result."""
-        command = [self.variables["NIGHTSCHOOL"], *arguments, "--json"]
-        done = subprocess.run(command, env=self.variables, capture_output=True, text=True, check=False)
-        if done.returncode not in (0, 20, 21):
-            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-        return json.loads(done.stdout) if done.stdout else {}
-
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        """The gateway while the block runs."""
-        server = subprocess.Popen([self.variables["NIGHTSCHOOL"], "serve"], env=self.variables)
-        try:
-            while not (self.folder / "logs" / "server.json").exists() and server.poll() is None:
-                time.sleep(0.2)
-            time.sleep(1)
-            yield
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
-
-    def night(self) -> int:
-        """The wrapper; returns how it ended."""
-        script = REPOSITORY / "cron" / "nightly_improvement.sh"
-        return subprocess.run([script], env=self.variables, stdout=subprocess.DEVNULL, check=False).returncode
 
 
 def play(seed: int, nights: int) -> dict[str, Any]:
@@ -90,13 +35,8 @@ def play(seed: int, nights: int) -> dict[str, Any]:
 def _outcome(home: Home, code: int) -> dict[str, Any]:
     story = home.run("report")
     holdout = story["verdict"]["suites"]["holdout"]
-    seconds = [(line["stage"], line["seconds"]) for line in story["stages"]]
-    watched = (story["deployment"] or {}).get("watch", {}).get("seconds", 0.0)
-    answers = [
-        json.loads(line)
-        for line in (home.folder / "loras" / story["run"] / "canary.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    short = [each for each in answers if each["suite"] == "holdout" and each["group"][0] in "12"]
+    seconds, working = timed(story)
+    short = [each for each in home.examined(story["run"]) if each["group"][0] in "12"]
     return {
         "exit_code": code,
         "before": holdout["incumbent"]["success"],
@@ -106,7 +46,7 @@ def _outcome(home: Home, code: int) -> dict[str, Any]:
         "short_after": sum(each["candidate"]["passed"] for each in short) / len(short),
         "rewrites": story["dataset"]["rewrites"],
         "seconds": seconds,
-        "harvest_to_deployed": sum(each for _, each in seconds) - watched,
+        "harvest_to_deployed": working,
         "run": story["run"],
     }
 
@@ -171,12 +111,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, one night")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    subprocess.run(
-        [Path(sys.executable).with_name("nightschool"), "starter", "build"],
-        cwd=REPOSITORY,
-        stdout=sys.stderr,
-        check=True,
-    )
+    build_starter()
     seeds, nights = (options.seeds[:1], 1) if options.quick else (options.seeds, 2)
     played = [play(seed, nights) for seed in seeds]
     finish("night", rows_of(played), {"seeds": played}, options.json, keep=not options.quick)

@@ -14,6 +14,7 @@ DOCUMENTS = (
     "README.md",
     "docs/engines.md",
     "docs/gate.md",
+    "docs/learning.md",
     "docs/data.md",
     "docs/sandbox.md",
     "docs/patterns.md",
