@@ -17,6 +17,7 @@ TEXTS_FROM = 4  # the night before which both families are asked for the first t
 REQUESTS = 1500
 VARIABLES = {
     "NIGHTSCHOOL_DATASET__HOLDOUT": ",".join(f"models/starter/{name}" for name in HOLDOUTS.values()),
+    "NIGHTSCHOOL_HARVEST__MINUTES": "1.25",  # each of the two rounds of a night
 }
 
 Right = dict[str, bool]  # whether each held-out question was answered rightly, by what makes it one
