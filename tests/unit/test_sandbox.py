@@ -78,7 +78,9 @@ def test_nothing_is_left_running_when_the_time_is_over(mechanism: str):
     brief = type(MECHANISMS[mechanism])(replace(LIMITS, seconds=2))
     with ThreadPoolExecutor(1) as pool:
         begun = time.monotonic()
-        running = pool.submit(brief.run, {**NOTHING, "answer": "import os, time\nos.close(1)\nwhile True: time.sleep(1)"})
+        running = pool.submit(
+            brief.run, {**NOTHING, "answer": "import os, time\nos.close(1)\nwhile True: time.sleep(1)"}
+        )
         time.sleep(1)
         started = descendants(os.getpid())
         assert running.result().stopped == "ran longer than 2 s"

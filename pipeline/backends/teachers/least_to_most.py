@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
-from pipeline.backends.teachers.interface import Draft
-from pipeline.backends.teachers.served_model import ServedModel
+from pipeline.backends.teachers.interface import Draft, Teacher
 from pipeline.evolution.history import Strategy
 from pipeline.evolution.parts import Parts
 from pipeline.lib.errors import NightschoolError
@@ -25,10 +25,21 @@ _STEPS = 5  # questions about parts are asked in so many steps: what one shows d
 Example = tuple[str, str]
 
 
+class Student(Teacher, Protocol):
+    """A model that drafts, and that can be asked anything else."""
+
+    def answer(self, messages: list[Message]) -> str:
+        """The likeliest answer.
+
+        Raises:
+            UnavailableError: the gateway does not answer.
+        """
+
+
 class LeastToMost:
     """See `pipeline.backends.teachers.interface.Teacher`."""
 
-    def __init__(self, model: ServedModel, path: Path, most: int, concurrency: int) -> None:
+    def __init__(self, model: Student, path: Path, most: int, concurrency: int) -> None:
         """Read what is known about parts.
 
         Args:
