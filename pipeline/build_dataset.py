@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from pipeline.backends.checks import run as checks
 from pipeline.backends.sources.configured import configured
 from pipeline.backends.sources.interface import Row
+from pipeline.evolution.steering import Mix
 from pipeline.hygiene.scrubbing import Scrubbing
 from pipeline.hygiene.sieve import Candidate, Exam, Limits, Sieve
 from pipeline.lib import exclusions, formats, generations, harvests, jsonl, questions, tokens
@@ -62,7 +63,8 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     exam = [row["messages"] for row in [*holdout, *questions.read_canary(settings)]]
     latest, dropped = _latest(harvests.rewrites(layout), settings.harvest.quality_threshold)
     replay = Sample[Interaction](round(settings.dataset.replay * len(latest)), settings.dataset.seed)
-    hidden, liked = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, latest, replay)
+    mix = Mix(layout.patterns, time.time())
+    hidden, liked = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, latest, replay, mix)
     removed: Counter[str] = Counter()
     candidates = [_replayed(each) for each in _clean(replay.items(), settings, removed)]
     candidates += [_rewritten(each) for each in _clean(latest.values(), settings, removed)]
@@ -150,9 +152,9 @@ def _latest(rewrites: Iterable[Rewrite], threshold: float) -> tuple[dict[str, Re
 
 
 def _from_sources(
-    settings: Settings, exam: set[str], rewritten: dict[str, Rewrite], replay: Sample[Interaction]
+    settings: Settings, exam: set[str], rewritten: dict[str, Rewrite], replay: Sample[Interaction], mix: Mix
 ) -> tuple[list[Interaction], set[str]]:
-    """One pass over everything recorded: offers good answers for replay.
+    """One pass over everything recorded: offers good answers for replay, those first that are like what is hard.
 
     Returns:
         This week's hidden questions; and the interactions that were rewritten, but have been called good since by
@@ -180,7 +182,7 @@ def _from_sources(
         if hide:
             hidden[key] = interaction
         elif key not in rewritten:
-            replay.offer(key, interaction)
+            replay.offer(key, interaction, mix.weight(interaction.question))
     return list(hidden.values()), liked
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.evolution import history
 from pipeline.evolution.categories import categorize
 from pipeline.evolution.history import Attempt, History, Strategy
+from pipeline.evolution.mix import weights
 from pipeline.evolution.patterns import Catalogue, Pattern
 from pipeline.evolution.strategies import Plan, plan
 from pipeline.evolution.tallies import Share, Tallies, tally
@@ -112,6 +113,27 @@ class Steering:
     def summary(self) -> dict[str, Any]:
         """For the harvest's manifest, under `steering`."""
         return steering_summary(self.plan, self.tallies, self.attempts, self.patterns)
+
+
+class Mix:
+    """How much good answers to questions of a pattern should weigh in replay, by what past nights have shown."""
+
+    def __init__(self, path: Path, now: float) -> None:
+        """Read the past (a file that cannot be read whole is used as far as it goes)."""
+        past = history.read(path, Problems())
+        self._tallies = tally(past, now)
+        self._catalogue = Catalogue(known_patterns(past, self._tallies))
+        self._known = bool(past.attempts)
+        self._weights: dict[str, float] = {}
+
+    def weight(self, question: str) -> float:
+        """From 1 (as they come) to 3."""
+        if not self._known:
+            return 1.0
+        pattern = self._catalogue.of(question).id
+        if pattern not in self._weights:
+            self._weights |= weights(self._tallies, [pattern])
+        return self._weights[pattern]
 
 
 def known_patterns(past: History, tallies: Tallies) -> list[Pattern]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import heapq
+from math import log1p
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -12,16 +13,19 @@ class Sample(Generic[Item]):
 
     def __init__(self, size: int, seed: int) -> None:
         self._size, self._seed = size, seed
-        self._heap: list[tuple[int, str]] = []  # the worst priority on top
+        self._heap: list[tuple[float, str]] = []  # the worst priority on top
         self._items: dict[str, Item] = {}
 
-    def offer(self, key: str, item: Item) -> None:
-        """Take part; of items with the same key the last one offered stays."""
+    def offer(self, key: str, item: Item, weight: float = 1.0) -> None:
+        """Take part; of items with the same key the last one offered stays.
+
+        The chance to be drawn grows with the weight (Efraimidis and Spirakis, 2006).
+        """
         if key in self._items:
             self._items[key] = item
             return
         digest = hashlib.blake2b(f"{self._seed}\n{key}".encode(), digest_size=8).digest()
-        priority = -int.from_bytes(digest, "big")
+        priority = log1p(-(int.from_bytes(digest, "big") >> 11) / 2**53) / weight  # 53 bits: all below 1
         if len(self._heap) < self._size:
             heapq.heappush(self._heap, (priority, key))
         elif self._size and priority > self._heap[0][0]:

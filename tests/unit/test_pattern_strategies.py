@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 from benchmarks.patterns import NO_TASTE, TASTES, gain
 from pipeline.evolution.history import Attempt, History, Strategy
 from pipeline.evolution.mix import weights
+from pipeline.evolution.steering import Mix, Steering
 from pipeline.evolution.strategies import FEWEST, MOST, Plan, arms_of, best_model, plan
 from pipeline.evolution.tallies import MODEL_FADE, PATIENCE, Share, Tallies, exposure, tally
+from pipeline.lib.problems import Problems
 
 DAY = 24 * 3600.0
 NOW = 1e9
@@ -202,3 +205,18 @@ def test_learned_strategies_solve_more_with_the_same_drafts_than_equal_shares(
     gains = [gain(seed, alike, tastes) for seed in range(4)]
     assert min(gains) > 1.0
     assert sum(gains) / len(gains) > least
+
+
+def test_good_answers_to_questions_like_the_unsolved_ones_weigh_more_in_replay(tmp_path: Path):
+    easy, hard = (
+        [f"add {number} + 1" for number in range(9)],
+        [f"divide {number} by 1 & 2 % 3 # 4" for number in range(9)],
+    )
+    steering = Steering(tmp_path / "patterns.jsonl", [*easy, *hard], DEFAULT, NOW, 0, Problems())
+    assert Mix(tmp_path / "patterns.jsonl", NOW).weight(easy[0]) == 1
+    for number, question in enumerate([*easy, *hard]):
+        solved = question in easy
+        votes = {"cast": 8, "valid": int(solved), "accepted": int(solved)}
+        steering.record(question, str(number), "wrong value in x", "m@1", votes, solved, None)
+    mix = Mix(tmp_path / "patterns.jsonl", NOW)
+    assert mix.weight("add 99 + 1") < mix.weight("divide 99 by 1 & 2 % 3 # 4") <= 3

@@ -35,3 +35,15 @@ def test_every_key_has_the_same_chance():
         for key in drawn(keys, 3, seed):
             counts[key] += 1
     assert all(500 < count < 700 for count in counts.values())
+
+
+def test_what_weighs_three_times_as_much_is_drawn_three_times_as_often_when_little_is_drawn():
+    light = heavy = 0
+    for seed in range(4000):
+        sample: Sample[str] = Sample(1, seed)
+        for number in range(20):
+            sample.offer(f"light {number}", "light")
+            sample.offer(f"heavy {number}", "heavy", 3.0)
+        light += sample.items() == ["light"]
+        heavy += sample.items() == ["heavy"]
+    assert 2.6 < heavy / light < 3.4
