@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.backends.checks.run import judge
-from pipeline.evolution.parts import Parts, taken_apart
+from pipeline.evolution.parts import Parts
+from pipeline.evolution.questions import taken_apart
 from pipeline.starter import arithmetic, tasks, texts
 from pipeline.starter.task import Task
 
