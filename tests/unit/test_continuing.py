@@ -1,0 +1,83 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.lib import exclusions
+from pipeline.lib.base_model import base_sha256
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import NightschoolError
+from pipeline.lib.files import point
+from pipeline.train import train
+
+RUN, LAST, OTHER = "20260103T000000Z", "20260101T000000Z", "20260102T000000Z"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Two generations, of which the first is current, and a dataset."""
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "model.safetensors").write_bytes(b"weights")
+    made = Settings(home=tmp_path, model={"base": str(base)}, night={"minimum_disk_gb": 0})
+    generation(made, LAST, ["a"])
+    generation(made, OTHER, ["b"])
+    point(made.layout.current, LAST)
+    folder = tmp_path / "training_data" / RUN
+    folder.mkdir(parents=True)
+    row = json.dumps({"messages": [], "interaction_id": "c"}) + "\n"
+    (folder / "sft.jsonl").write_text(row)
+    manifest = {"run": RUN, "sha256": {"sft.jsonl": hashlib.sha256(row.encode()).hexdigest()}}
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    return made
+
+
+def generation(settings: Settings, run: str, ids: list[str], rank: int = 16) -> None:
+    folder = settings.layout.generation(run)
+    folder.mkdir(parents=True)
+    config = {"rank": rank, "alpha": 32}
+    manifest = {"id": run, "base": {"sha256": base_sha256(settings.base_folder)}, "config": config, "sha256": {}}
+    (folder / "interaction_ids.jsonl").write_text("".join(json.dumps({"id": each}) + "\n" for each in ids))
+    (folder / "generation.json").write_text(json.dumps(manifest))
+
+
+def begins(settings: Settings, start: str | None = None) -> Any:
+    return train(settings, RUN, dry_run=True, show_progress=False, start=start)["start"]
+
+
+def test_a_training_goes_on_from_what_is_current_or_from_what_it_is_told(settings: Settings):
+    assert begins(settings) == LAST
+    assert begins(settings, OTHER) == OTHER
+    assert begins(settings, "base") == "base"
+
+
+def test_a_preset_that_does_not_continue_begins_at_the_base(settings: Settings):
+    classic = settings.model_copy(update={"train": settings.train.model_copy(update={"preset": "council"})})
+    assert begins(classic, OTHER) == "base"
+
+
+def test_weights_that_were_taught_what_was_revoked_are_not_gone_on_from(settings: Settings):
+    exclusions.record(settings.layout, "revoke", None, "a", "asked for it")
+    assert begins(settings) == "base"
+    assert begins(settings, OTHER) == OTHER
+
+
+def test_so_it_is_with_everything_that_a_revoked_person_gave(settings: Settings):
+    provenance = json.dumps({"interaction_id": "a", "user": "anna"}) + "\n"
+    (settings.layout.dataset(RUN) / "provenance.jsonl").write_text(provenance)
+    exclusions.record(settings.layout, "revoke", "anna", None, "asked for it")
+    assert begins(settings) == "base"
+    exclusions.record(settings.layout, "release", "anna", None, "back again")
+    assert begins(settings) == LAST
+
+
+def test_an_adapter_of_another_size_is_not_gone_on_from(settings: Settings):
+    generation(settings, "20260102T000001Z", [], rank=8)
+    assert begins(settings, "20260102T000001Z") == "base"
+
+
+def test_a_start_that_does_not_exist_is_one_clear_error(settings: Settings):
+    with pytest.raises(NightschoolError, match="20200101T000000Z"):
+        begins(settings, "20200101T000000Z")
