@@ -77,6 +77,11 @@ class Parts:
         """How many parts it knows the meaning of."""
         return sum(self.meaning(context) is not None for context in list(self._meanings))
 
+    @property
+    def promising(self) -> bool:
+        """Whether any part has ever shown a meaning."""
+        return any(self._meanings.values())
+
     def survey(self, good: Iterable[str], bad: Iterable[str]) -> None:
         """See how large questions may be that are answered well, what those that are not consist of, and which literals
         people use.

@@ -24,7 +24,7 @@ class Student:
 
     def answer(self, messages: list[Message]) -> str:
         self.asked.append(messages[-1]["content"])
-        first, *others = [part for part in messages[-1]["content"].split() if part.isdecimal()]
+        first, *others = [part for part in messages[-1]["content"].split() if part.isdecimal()] or ["nothing"]
         return " ".join([first, *(f"{each} +" for each in others)]) if len(others) < 3 else "too much"
 
     def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
@@ -95,3 +95,12 @@ def test_when_the_time_is_over_nothing_is_asked(tmp_path: Path):
     teacher = LeastToMost(student, tmp_path / "parts.json", 4, 2)
     teacher.study(EXAMPLES, [LONG], 200, time.time() - 1)
     assert student.asked == []
+
+
+def test_where_questions_are_not_made_of_parts_few_are_asked(tmp_path: Path):
+    student = Student()
+    asked = [f"who won in {year}, and where was it?" for year in range(1900, 1990)]
+    prose = [(question, f"{'ab'[number % 2]} did, in Rome") for number, question in enumerate(asked)]
+    teacher = LeastToMost(student, tmp_path / "parts.json", 4, 2)
+    teacher.study(prose, asked, 100, time.time() + 60)
+    assert 1 <= len(student.asked) <= 5

@@ -20,7 +20,9 @@ from pipeline.lib.files import read_json, write_json
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Interaction, Message
 
-_STEPS = 5  # questions about parts are asked in so many steps: what one shows decides what the next one asks
+# Questions about parts are asked in steps, these shares of them: what one shows decides what the next one asks. Where
+# the first shows nothing, questions are not made of parts here.
+_STEPS = (0.05, 0.2, 0.25, 0.25, 0.25)
 
 Example = tuple[str, str]
 
@@ -68,14 +70,17 @@ class LeastToMost:
         """
         self.parts.survey((question for question, _ in examples), failures)
         with ThreadPoolExecutor(self._concurrency) as pool:
-            for _ in range(_STEPS):
+            for share in _STEPS:
                 if time.time() > deadline:
                     logger.warning("no more time to learn what parts of questions mean")
                     break
-                probes = self.parts.probes(examples, most // _STEPS)
+                probes = self.parts.probes(examples, round(share * most))
                 answers = pool.map(lambda probe: self._model.answer(_chat(probe.question)), probes)
                 for probe, answer in zip(probes, answers, strict=True):
                     self.parts.learn(probe, answer)
+                if not self.parts.promising:
+                    logger.info("%d questions showed nothing that parts of questions mean", len(probes))
+                    break
         logger.info("what %d parts of questions mean is known", len(self.parts))
         write_json(self._path, {"parts": self.parts.to_json()})
 
