@@ -155,5 +155,5 @@ def test_the_reward_is_the_check_and_counts_what_was_generated():
 def test_a_recipe_is_changed_by_name_in_the_type_that_it_has():
     recipe = changed(Recipe(), ["learning_rate=1e-3", "batch=64", "step=32", "passes=3", "loss=cispo"])
     assert (recipe.learning_rate, recipe.loss, recipe.steps) == (1e-3, "cispo", 6)
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         changed(Recipe(), ["learning=1"])
