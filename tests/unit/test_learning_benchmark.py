@@ -1,4 +1,5 @@
 import copy
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import week, week_picture
+from benchmarks.grpo import Recipe, Reward, changed
 from benchmarks.learning_bars import ahead, nights_below, rows_of
 from benchmarks.nights import SUMS, TEXTS, answered, kept, shares
 from pipeline.gate.evidence import proportion_interval
@@ -139,3 +141,19 @@ def test_the_alternatives_are_drawn_at_the_mean_of_their_seeds():
     heights = {name: height for name, height, *_ in week_picture.levels({"seeds": [one, other]})}
     assert [round(height, 6) for height in heights.values()] == [54.0, 55.0]
     assert week_picture.levels(None) == []
+
+
+def test_the_reward_is_the_check_and_counts_what_was_generated():
+    reward = Reward()
+    check = json.dumps({"type": "vm", "memory": {"x": 3}})
+    programs = ['PUSH #3\nSTORE "x"\nHALT', 'PUSH #4\nSTORE "x"\nHALT', "what?"]
+    answers = [[{"role": "assistant", "content": program}] for program in programs]
+    assert reward(answers, [[1, 2, 3], [1, 2], [1]], [check] * 3) == [1.0, 0.0, 0.0]
+    assert reward.tokens == 6
+
+
+def test_a_recipe_is_changed_by_name_in_the_type_that_it_has():
+    recipe = changed(Recipe(), ["learning_rate=1e-3", "batch=64", "step=32", "passes=3", "loss=cispo"])
+    assert (recipe.learning_rate, recipe.loss, recipe.steps) == (1e-3, "cispo", 6)
+    with pytest.raises(AttributeError):
+        changed(Recipe(), ["learning=1"])
