@@ -55,9 +55,11 @@ def _server(settings: Settings) -> dict[str, Any] | None:
 def show(story: dict[str, Any]) -> None:
     """Print the story as one table."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("what", "numbers", title=f"Night {story['run']}", title_justify="left", min_width=76)
+    # A hash is never cut: the second column keeps the room for it.
+    columns = Column("what", max_width=24), Column("numbers", overflow="fold")
+    table = Table(*columns, title=f"Night {story['run']}", title_justify="left", min_width=76)
     for name, text in _rows(story):
         table.add_row(name, text)
     Console(highlight=False, width=None if Console().is_terminal else 100).print(table)

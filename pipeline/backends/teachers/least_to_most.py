@@ -14,7 +14,7 @@ from typing import Protocol
 
 from pipeline.backends.teachers.interface import Draft, Teacher
 from pipeline.evolution.history import Strategy
-from pipeline.evolution.parts import Parts
+from pipeline.evolution.parts import Parts, Probe
 from pipeline.lib.errors import NightschoolError
 from pipeline.lib.files import read_json, write_json
 from pipeline.lib.logs import logger
@@ -71,18 +71,23 @@ class LeastToMost:
         self.parts.survey((question for question, _ in examples), failures)
         with ThreadPoolExecutor(self._concurrency) as pool:
             for share in _STEPS:
+                probes = self.parts.probes(examples, round(share * most))
+                for probe, answer in zip(
+                    probes, pool.map(lambda probe: self._asked(probe, deadline), probes), strict=True
+                ):
+                    if answer is not None:
+                        self.parts.learn(probe, answer)
                 if time.time() > deadline:
                     logger.warning("no more time to learn what parts of questions mean")
                     break
-                probes = self.parts.probes(examples, round(share * most))
-                answers = pool.map(lambda probe: self._model.answer(_chat(probe.question)), probes)
-                for probe, answer in zip(probes, answers, strict=True):
-                    self.parts.learn(probe, answer)
                 if not self.parts.promising:
                     logger.info("%d questions showed nothing that parts of questions mean", len(probes))
                     break
         logger.info("what %d parts of questions mean is known", len(self.parts))
         write_json(self._path, {"parts": self.parts.to_json()})
+
+    def _asked(self, probe: Probe, deadline: float) -> str | None:
+        return self._model.answer(_chat(probe.question)) if time.time() < deadline else None
 
     def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
         """See Teacher: first what can be put together, then samples."""
