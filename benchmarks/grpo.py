@@ -199,7 +199,7 @@ def _until(over: Callable[[], bool], steps: int) -> Any:
     """Ends a training after the last of the steps that a generation makes, when the budget has been reached."""
     from transformers import TrainerCallback
 
-    class Budget(TrainerCallback):  # type: ignore[misc]
+    class Budget(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_training_stop = over() and state.global_step % steps == 0
 

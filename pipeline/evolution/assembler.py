@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.evolution.faults import Fault, Value, VmError
+from pipeline.evolution.faults import FaultError, Value, VmError
 from pipeline.evolution.operations import OPERATIONS
 
 
@@ -71,7 +71,7 @@ def assemble(source: str) -> Program:
     for line, text in enumerate(source.splitlines(), start=1):
         try:
             read = _read_again(text) if len(text) <= _SHORT else _read(text)
-        except Fault as fault:
+        except FaultError as fault:
             raise VmError(fault.category, str(fault), line) from None
         if read is None:
             continue
@@ -96,7 +96,7 @@ def has_instruction(source: str) -> bool:
         try:
             if isinstance(_read(line), tuple):
                 return True
-        except Fault:
+        except FaultError:
             continue
     return False
 
@@ -135,14 +135,14 @@ def _read(text: str) -> "_Label | tuple[str, Value | None] | None":
 _read_again = lru_cache(maxsize=4096)(_read)  # answers to one kind of question repeat the same lines
 
 
-def _complaint(text: str) -> Fault:
+def _complaint(text: str) -> FaultError:
     """What is wrong with a line that cannot be read."""
     name, _, operand = text.strip().partition(" ")
     operation = OPERATIONS.get(name)
     if operation is None:
-        return Fault("syntax", f"unknown instruction {text.strip()[:40]!r}")
+        return FaultError("syntax", f"unknown instruction {text.strip()[:40]!r}")
     if operation.operand == "none":
-        return Fault("syntax", f"{name} takes no operand")
+        return FaultError("syntax", f"{name} takes no operand")
     if not operand.strip() or operand.lstrip().startswith(";"):
-        return Fault("syntax", f"{name} needs a {operation.operand}")
-    return Fault("syntax", f"{name} cannot take {operand.strip()[:40]!r}")
+        return FaultError("syntax", f"{name} needs a {operation.operand}")
+    return FaultError("syntax", f"{name} cannot take {operand.strip()[:40]!r}")

@@ -6,7 +6,7 @@ Each has the shape `(machine, operand) → None`.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.evolution.faults import Fault, Value
+from pipeline.evolution.faults import FaultError, Value
 
 if TYPE_CHECKING:
     from pipeline.evolution.machine import Machine
@@ -84,7 +84,7 @@ def give_back(machine: "Machine", _: Value | None) -> None:
     """RET."""
     position = machine.frames[-1] if machine.frames else None
     if not isinstance(position, int):
-        raise Fault("stack", "without CALL")
+        raise FaultError("stack", "without CALL")
     machine.frames.pop()
     machine.position = position
 
@@ -98,7 +98,7 @@ def store(machine: "Machine", name: Value | None) -> None:
     """STORE."""
     value, memory = machine.take(), machine.state.memory
     if name not in memory and len(memory) >= machine.limits.memory:
-        raise Fault("limit", f"more than {machine.limits.memory} names in memory")
+        raise FaultError("limit", f"more than {machine.limits.memory} names in memory")
     memory[str(name)] = value
 
 
@@ -106,7 +106,7 @@ def load(machine: "Machine", name: Value | None) -> None:
     """LOAD."""
     memory = machine.state.memory
     if name not in memory:
-        raise Fault("memory", f"nothing is stored under {str(name)[:40]!r}")
+        raise FaultError("memory", f"nothing is stored under {str(name)[:40]!r}")
     machine.push(memory[str(name)])
 
 
@@ -126,7 +126,7 @@ def repeat(machine: "Machine", _: Value | None) -> None:
     """REPEAT."""
     count, text = machine.take_integer(), machine.take_text()
     if count < 0:
-        raise Fault("arithmetic", f"a text cannot be repeated {count} times")
+        raise FaultError("arithmetic", f"a text cannot be repeated {count} times")
     machine.require_text(len(text) * count)
     # Python's own strings cannot be repeated more often than 2⁶³ times, not even empty ones.
     machine.push(text * count if text else "")

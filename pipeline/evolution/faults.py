@@ -17,7 +17,7 @@ class VmError(Exception):
         self.line = line
 
 
-class Fault(Exception):  # noqa: N818 - becomes a VmError once it is known where
+class FaultError(Exception):
     """What an operation says when it fails; the machine adds the line.
 
     Faults of the categories `type` and `stack` are about the operation itself: its name is put before the message.
@@ -33,6 +33,6 @@ class Fault(Exception):  # noqa: N818 - becomes a VmError once it is known where
         return VmError(self.category, named, line)
 
 
-def wrong_kind(wanted: type) -> Fault:
+def wrong_kind(wanted: type) -> FaultError:
     """An integer where a text is needed, or the other way round."""
-    return Fault("type", "needs an integer, got text" if wanted is int else "needs text, got an integer")
+    return FaultError("type", "needs an integer, got text" if wanted is int else "needs text, got an integer")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from pipeline.evolution.assembler import Instruction, Program, assemble
-from pipeline.evolution.faults import Fault, Value, VmError, wrong_kind
+from pipeline.evolution.faults import FaultError, Value, VmError, wrong_kind
 from pipeline.evolution.operations import OPERATIONS
 from pipeline.evolution.values import MOST_DIGITS
 from pipeline.evolution.writing import Writer, written
@@ -130,7 +130,7 @@ class Machine:
                 OPERATIONS[at.operation].execute(self, at.operand)
                 if watch:
                     watch(at, self)
-        except Fault as fault:
+        except FaultError as fault:
             return fault.at(at.operation, at.line)
         return None
 
@@ -168,9 +168,9 @@ class Machine:
     def ask(self, prompt: str) -> str:
         """Code that the writer writes."""
         if self.writer is None:
-            raise Fault("model", "there is no model to ask here")
+            raise FaultError("model", "there is no model to ask here")
         if self.state.model_calls >= self.limits.model_calls:
-            raise Fault("limit", f"more than {self.limits.model_calls} calls of a model")
+            raise FaultError("limit", f"more than {self.limits.model_calls} calls of a model")
         self.state.model_calls += 1
         return written(self.writer, prompt, self.limits.text)
 
@@ -183,12 +183,12 @@ class Machine:
         """Refuse to take what is not there."""
         there = len(self.stack)
         if there < count:
-            raise Fault("stack", f"needs {count} values, got {there}" if there else "on an empty stack")
+            raise FaultError("stack", f"needs {count} values, got {there}" if there else "on an empty stack")
 
     def take(self) -> Value:
         """The top of the stack."""
         if not self.stack:
-            raise Fault("stack", "on an empty stack")
+            raise FaultError("stack", "on an empty stack")
         return self.stack.pop()
 
     def take_integer(self) -> int:
@@ -208,10 +208,10 @@ class Machine:
     def push(self, value: Value) -> None:
         """Put it on the stack, if there is place for it."""
         if len(self.stack) >= self.limits.stack:
-            raise Fault("limit", f"more than {self.limits.stack} values on the stack")
+            raise FaultError("limit", f"more than {self.limits.stack} values on the stack")
         if isinstance(value, int):
             if not -self.limits.integer <= value <= self.limits.integer:
-                raise Fault("arithmetic", "integer too large")
+                raise FaultError("arithmetic", "integer too large")
         else:
             self.require_text(len(value))
         self.stack.append(value)
@@ -219,16 +219,16 @@ class Machine:
     def require_text(self, length: int) -> None:
         """Refuse a text before it is made."""
         if length > self.limits.text:
-            raise Fault("limit", f"text longer than {self.limits.text} characters")
+            raise FaultError("limit", f"text longer than {self.limits.text} characters")
 
     def require_depth(self) -> None:
         """Refuse one call more than is allowed."""
         if len(self.frames) >= self.limits.call_depth:
-            raise Fault("limit", f"more than {self.limits.call_depth} nested calls")
+            raise FaultError("limit", f"more than {self.limits.call_depth} nested calls")
 
 
 _NOTHING = Instruction("HALT", None, 1)
 
 
-def _too_many(steps: int) -> Fault:
-    return Fault("limit", f"more than {steps} steps")
+def _too_many(steps: int) -> FaultError:
+    return FaultError("limit", f"more than {steps} steps")

@@ -73,8 +73,7 @@ class Steering:
             failure: the interaction's id.
             error: why the bad answer failed.
             model: the teacher's name.
-            votes: the council's: `cast`, `valid` and, where its check has accepted some, `accepted` and `first` (which
-                draft was the first of them, from 1).
+            votes: the council's: `cast`, `valid` and, where its check has accepted some, `accepted`.
             solved: whether an answer that passed its check goes on.
             run: the night.
 
@@ -88,7 +87,8 @@ class Steering:
             return False
         pattern = self.catalogue.of(question)
         drawn = self.plan.strategy(pattern.id, failure)
-        first = votes.get("first", -(-(drafts + 1) // (accepted + 1))) if accepted else 0
+        # A vote does not depend on the order of the drafts, so it does not tell it: this is the place to be expected.
+        first = -(-(drafts + 1) // (accepted + 1)) if accepted else 0
         attempt = Attempt(
             pattern.id,
             categorize(error),

@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.evolution.faults import Fault, Value
+from pipeline.evolution.faults import FaultError, Value
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 MOST_DIGITS = 4000  # Python refuses to read integers of more than 4300
@@ -11,14 +11,14 @@ MOST_DIGITS = 4000  # Python refuses to read integers of more than 4300
 def divide(left: int, right: int) -> int:
     """Rounded down, as in Python: -7 / 2 is -4."""
     if right == 0:
-        raise Fault("arithmetic", "division by zero")
+        raise FaultError("arithmetic", "division by zero")
     return left // right
 
 
 def remainder(left: int, right: int) -> int:
     """What `divide` leaves; it has the sign of `right`."""
     if right == 0:
-        raise Fault("arithmetic", "division by zero")
+        raise FaultError("arithmetic", "division by zero")
     return left % right
 
 
@@ -80,7 +80,7 @@ def reverse(text: str) -> str:
 def part(text: str, start: int, length: int) -> str:
     """Shorter than `length` where the text ends before."""
     if start < 0 or length < 0:
-        raise Fault("arithmetic", f"a part cannot start at {start} and be {length} long")
+        raise FaultError("arithmetic", f"a part cannot start at {start} and be {length} long")
     return text[start : start + length]
 
 
@@ -88,14 +88,14 @@ def character(number: int) -> str:
     """The character with that number in Unicode."""
     # Half of a surrogate pair is no character, and cannot be written anywhere.
     if not 0 <= number <= 0x10FFFF or 0xD800 <= number <= 0xDFFF:
-        raise Fault("arithmetic", f"no character has the number {number}")
+        raise FaultError("arithmetic", f"no character has the number {number}")
     return chr(number)
 
 
 def number_of(text: str) -> int:
     """The number in Unicode of a text of one character."""
     if len(text) != 1:
-        raise Fault("type", f"needs one character, got {len(text)}")
+        raise FaultError("type", f"needs one character, got {len(text)}")
     return ord(text)
 
 
@@ -103,8 +103,8 @@ def integer(text: str) -> int:
     """Decimal digits, with a sign if need be and spaces around them."""
     written = text.strip()
     if not _INTEGER.fullmatch(written):
-        raise Fault("type", f"needs the digits of an integer, got {text[:40]!r}")
+        raise FaultError("type", f"needs the digits of an integer, got {text[:40]!r}")
     if len(written.lstrip("+-0")) > MOST_DIGITS:
-        raise Fault("arithmetic", "integer too large")
+        raise FaultError("arithmetic", "integer too large")
     sign = -1 if written[0] == "-" else 1
     return sign * int(written.lstrip("+-0") or "0")

@@ -4,7 +4,7 @@ import re
 from typing import Protocol
 
 from pipeline.evolution.assembler import has_instruction
-from pipeline.evolution.faults import Fault
+from pipeline.evolution.faults import FaultError
 
 _FENCED = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _SAID = 200  # characters of a failure that are repeated
@@ -31,21 +31,21 @@ def written(writer: Writer, prompt: str, most: int) -> str:
         most: longest code, in characters.
 
     Raises:
-        Fault: `time-out`, or `model`: it failed, or what it wrote is empty, too long, or has not one instruction.
+        FaultError: `time-out`, or `model`: it failed, or what it wrote is empty, too long, or has not one instruction.
     """
     try:
         answer = writer.write(prompt)
     except TimeoutError as error:
-        raise Fault("time-out", f"the model took too long: {_first_line(error)}") from error
+        raise FaultError("time-out", f"the model took too long: {_first_line(error)}") from error
     except Exception as error:  # a program ends with a defined error, whatever a writer does
-        raise Fault("model", f"the model failed: {_first_line(error)}") from error
+        raise FaultError("model", f"the model failed: {_first_line(error)}") from error
     code = _code(answer)
     if not code:
-        raise Fault("model", "the model wrote nothing")
+        raise FaultError("model", "the model wrote nothing")
     if len(code) > most:
-        raise Fault("model", f"the model wrote more than {most} characters")
+        raise FaultError("model", f"the model wrote more than {most} characters")
     if not has_instruction(code):
-        raise Fault("model", f"the model wrote no program, but {code[:40]!r}")
+        raise FaultError("model", f"the model wrote no program, but {code[:40]!r}")
     return code
 
 
