@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import week_picture
 from benchmarks.home import Home, build_starter
-from benchmarks.nights import SUMS, TEXTS, VARIABLES, played
+from benchmarks.nights import SUMS, TEXTS, played, variables
 from benchmarks.table import RESULTS, Row, finish
 
 NIGHTS = 7
@@ -27,7 +27,7 @@ _NAMES = {SUMS: "sums", TEXTS: "texts"}
 def play(seed: int) -> list[dict[str, Any]]:
     """The nights of one week."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder), VARIABLES)
+        home = Home(Path(folder), variables())
         with home.serving():
             return list(played(home, seed, NIGHTS))
 

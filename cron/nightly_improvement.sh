@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One night: look whether everything is there, then harvest → build-dataset → train → canary → deploy, then tidy up.
-# With night.rounds above 1 the first three are played again: the candidate finds answers that its own teacher never found.
+# With night.rounds above 1 the first three are played again, while night.minutes last: the candidate finds answers that its
+# own teacher never found.
 #
 # usage    cron/nightly_improvement.sh            (from crontab; see crontab.example)
 # home     NIGHTSCHOOL_HOME, else the folder above this one
@@ -43,16 +44,25 @@ learn() {
 }
 
 play() {
-    local code rounds round teacher
+    local code rounds round teacher budget began
     stage doctor || return
     rounds=$("$nightschool" config show night.rounds 2>>"$log") || return
+    budget=$("$nightschool" config show night.minutes 2>>"$log") || return
+    budget=$(awk -v minutes="$budget" 'BEGIN { print int(60 * minutes) }')
+    began=$SECONDS
     stage harvest
     code=$?
     # Nothing new today? Rewrites of earlier nights may still be waiting.
     [ "$code" -eq 0 ] || [ "$code" -eq 10 ] || return "$code"
     learn || return
     for ((round = 2; round <= rounds; round++)); do
+        # Another round takes about as long as the last one did.
+        if ((budget && 2 * SECONDS - began > budget)); then
+            say "no time for round $round: $SECONDS of $budget s have gone by, the last round took $((SECONDS - began))"
+            break
+        fi
         teacher=$NIGHTSCHOOL_RUN
+        began=$SECONDS
         NIGHTSCHOOL_RUN="$night-$round" stage harvest --teacher "$teacher"
         code=$?
         [ "$code" -ne 10 ] || break # nothing is left to be tried again

@@ -381,4 +381,9 @@ class Night(Section):
     rounds: int = Field(
         2, ge=1, le=9, description="times it harvests and trains: each candidate answers what its teacher could not"
     )
+    minutes: float = Field(
+        0,
+        ge=0,
+        description="no round begins that will not be over by then, if it takes as long as the last; 0: no limit",
+    )
     minimum_disk_gb: float = Field(2.0, ge=0, description="free space without which nothing starts")

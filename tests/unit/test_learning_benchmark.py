@@ -46,6 +46,7 @@ def seed_of(nights: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "nights": nights,
         "tokens": 100_000,
+        "patience": 1,
         "plain": {"before": 0.51, "after": 0.53},
         "grpo": {"before": 0.51, "after": 0.55},
     }
