@@ -92,6 +92,11 @@ class Layout:
         return self.logs / "models.json"
 
     @property
+    def metrics(self) -> Path:
+        """The store of everything that is counted (SQLite)."""
+        return self.logs / "metrics.sqlite"
+
+    @property
     def control_token(self) -> Path:
         """The secret that opens the server's control endpoints."""
         return self.logs / "control.token"
