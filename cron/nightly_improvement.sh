@@ -48,7 +48,7 @@ play() {
     stage doctor || return
     rounds=$("$nightschool" config show night.rounds 2>>"$log") || return
     budget=$("$nightschool" config show night.minutes 2>>"$log") || return
-    budget=$(awk -v minutes="$budget" 'BEGIN { print int(60 * minutes) }')
+    budget=$(awk -v minutes="$budget" 'BEGIN { print int(60 * minutes + 0.999) }')
     began=$SECONDS
     stage harvest
     code=$?

@@ -1,18 +1,20 @@
 """From somebody's chats to a trained candidate: two commands, and no file is edited by hand."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Home
+from conftest import Home, make_home
 
 SAMPLES = Path(__file__).parent.parent / "unit" / "samples"
 
 
-@pytest.fixture
-def with_chats(home: Home, tmp_path: Path) -> Home:
+@pytest.fixture(scope="module")
+def with_chats(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Home:
     """A home of somebody whose Open WebUI lies where it usually does."""
-    data = tmp_path / "open-webui"
+    home = make_home(tmp_path_factory.mktemp("chats"), base_model)
+    data = home.folder / "open-webui"
     data.mkdir()
     shutil.copy(SAMPLES / "openwebui_0.12.4_webui.db", data / "webui.db")
     home.environment = {
@@ -24,12 +26,19 @@ def with_chats(home: Home, tmp_path: Path) -> Home:
     return home
 
 
-def test_an_open_webui_database_becomes_a_candidate_with_two_commands(with_chats: Home) -> None:
+@pytest.fixture(scope="module")
+def night(with_chats: Home) -> "subprocess.CompletedProcess[str]":
+    """Its first night, which has time for one round."""
     shown = with_chats.run("sources")
     assert "nightschool sources add open-webui" in shown.stdout
     with with_chats.serving():
         assert with_chats.run("sources", "add", "open-webui").returncode == 0
-        night = with_chats.night()
+        return with_chats.night(NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_NIGHT__MINUTES="0.01")
+
+
+def test_an_open_webui_database_becomes_a_candidate_with_two_commands(
+    with_chats: Home, night: "subprocess.CompletedProcess[str]"
+) -> None:
     # The starter model writes programs: what it makes of two answers about France is the canary's to say.
     assert night.returncode in (0, 20, 21), night.stderr
     (run,) = (path.parent.name for path in with_chats.folder.glob("loras/2*/generation.json"))
@@ -42,3 +51,10 @@ def test_an_open_webui_database_becomes_a_candidate_with_two_commands(with_chats
     again = with_chats.run("harvest")
     assert again.returncode == 10
     assert "decided already" in again.stderr
+
+
+def test_no_round_begins_for_which_the_night_has_no_time(
+    with_chats: Home, night: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert "no time for round 2" in night.stdout
+    assert [line["stage"] for line in with_chats.lines("logs/runs.jsonl")].count("train") == 1
