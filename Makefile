@@ -18,7 +18,8 @@ week: $(VENV)/.installed-pictures
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest tests/unit --numprocesses 2
-	$(BIN)/python -m pytest tests/loop
+	$(BIN)/nightschool starter build
+	$(BIN)/python -m pytest tests/loop --numprocesses 2 --dist loadfile
 
 engines:
 	tests/engines/install.sh
