@@ -1,6 +1,7 @@
 """build-dataset: rewrites + replay → training rows.
 
-reads   every harvest, the sources (for replay), the hold-out, the canary tasks, `training_data/exclusions.jsonl`
+reads   every harvest, the sources and `training_data/rehearsal.jsonl` (for replay), the hold-out, the canary tasks,
+        `training_data/exclusions.jsonl`
 writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_id}: TRL's conversational form
         `…/preferences.jsonl`, `…/unpaired.jsonl`       for DPO and KTO
         `…/alpaca.jsonl`, `…/prompt_completion.jsonl`   the same rows for other trainers (`pipeline/lib/formats.py`)
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 from pipeline.backends.checks import run as checks
 from pipeline.backends.sources.configured import configured
 from pipeline.backends.sources.interface import Row
+from pipeline.backends.teachers.rehearsal import REHEARSAL, rehearsed
 from pipeline.evolution.steering import Mix
 from pipeline.hygiene.scrubbing import Scrubbing
 from pipeline.hygiene.sieve import Candidate, Exam, Limits, Sieve
@@ -67,6 +69,7 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     hidden, liked = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, latest, replay, mix)
     removed: Counter[str] = Counter()
     candidates = [_replayed(each) for each in _clean(replay.items(), settings, removed)]
+    candidates += [_replayed(each) for each in _rehearsed(settings, latest)]
     candidates += [_rewritten(each) for each in _clean(latest.values(), settings, removed)]
     hidden = _clean(hidden, settings, removed)
     sieve = _sieve(settings, candidates, liked, exam, [each.messages for each in hidden])
@@ -87,7 +90,13 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
         raise NothingToDo(
             f"{new} new rewrites, {needed} needed; they are kept", "dataset.min_failures_to_train lowers it"
         )
-    counts |= {"replay": len(good), "holdout": len(holdout), "hidden": len(hidden), "rows": len(rewrites) + len(good)}
+    counts |= {
+        "replay": len(good),
+        "rehearsed": sum(each.source == REHEARSAL for each in good),
+        "holdout": len(holdout),
+        "hidden": len(hidden),
+        "rows": len(rewrites) + len(good),
+    }
     if dry_run:
         return {"dry_run": True, **counts}
     tables = {
@@ -184,6 +193,17 @@ def _from_sources(
         elif key not in rewritten:
             replay.offer(key, interaction, mix.weight(interaction.question))
     return list(hidden.values()), liked
+
+
+def _rehearsed(settings: Settings, rewritten: dict[str, Rewrite]) -> list[Interaction]:
+    """Some of what the base could do before it was taught anything."""
+    size = round(settings.dataset.rehearsal_share * len(rewritten))
+    sample = Sample[Interaction](size, settings.dataset.seed)
+    for interaction in rehearsed(settings):
+        key = questions.key({"messages": interaction.messages})
+        if key not in rewritten:
+            sample.offer(key, interaction)
+    return sample.items()
 
 
 def _everything(settings: Settings) -> Iterable[Row]:

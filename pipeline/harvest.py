@@ -5,6 +5,7 @@ writes  `training_data/failures_YYYYMMDD.jsonl`          what failed, each quest
         `training_data/failures_YYYYMMDD.left_out.jsonl` what failed but goes no further, each with its reason
         `training_data/harvest_YYYYMMDD.jsonl`           one rewrite a line
         `training_data/harvest_YYYYMMDD.unsolved.jsonl`  failures that nobody could fix, with the reason
+        `training_data/rehearsal.jsonl`                  what the base itself answers to `dataset.rehearsal`
         `training_data/answers.sqlite`                   what other models answered, and cost, for a week
         `training_data/harvest_YYYYMMDD.json`            counts and hashes, last: it makes the harvest complete
 
@@ -31,6 +32,7 @@ from pipeline.backends.teachers.deciding import Council, decisions, obstacle, wi
 from pipeline.backends.teachers.examples import verified
 from pipeline.backends.teachers.least_to_most import LeastToMost
 from pipeline.backends.teachers.outcomes import write_down
+from pipeline.backends.teachers.rehearsal import rehearse
 from pipeline.backends.teachers.scoring import without_check
 from pipeline.evolution.steering import Steering
 from pipeline.lib import exclusions, harvests, jsonl
@@ -111,6 +113,7 @@ def harvest(
         if not any(True for _ in _failures(settings.layout, until)):
             others = f" but {waiting} that wait for a sandbox (`nightschool doctor`)" if waiting else ""
             raise NothingToDo(f"no failures in the window{others}", "more of the past: --since")
+        rehearse(settings)
         work = _decide_all(settings, files, until, version, executor, run)
     manifest = {
         "since": since,

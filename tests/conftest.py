@@ -23,6 +23,7 @@ FIXED = {
     # Enough to learn from; a real night draws more.
     "NIGHTSCHOOL_HARVEST__SAMPLES": "16",
     "NIGHTSCHOOL_NIGHT__ROUNDS": "1",
+    "NIGHTSCHOOL_DATASET__REHEARSAL": "",
     # These machines are shared: a slow answer is no reason to roll back here.
     "ROLLBACK_THRESHOLD_LATENCY": "30000",
     "MONITOR_DURATION": "3",

@@ -52,6 +52,11 @@ class Layout:
         return self.training_data / "parts.json"
 
     @property
+    def rehearsal(self) -> Path:
+        """What the base answers to the questions of `dataset.rehearsal`."""
+        return self.training_data / "rehearsal.jsonl"
+
+    @property
     def patterns(self) -> Path:
         """What was tried against which kind of failure, and whether it worked."""
         return self.training_data / "patterns.jsonl"

@@ -1,4 +1,6 @@
-"""Questions with a check: hold-out, canary tasks, and the hidden ones of a period. None of them is trained on."""
+"""Questions with a check: hold-out, canary tasks, and the hidden ones of a period, none of which is trained on; and
+those that the base rehearses.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -85,6 +87,12 @@ def key(row: dict[str, Any]) -> str:
 def read_holdout(settings: Settings) -> Iterator[dict[str, Any]]:
     """The hold-out; empty when there is none."""
     for name in settings.dataset.holdout:
+        yield from _read(settings.home / name)
+
+
+def read_rehearsal(settings: Settings) -> Iterator[dict[str, Any]]:
+    """The questions that the base rehearses; empty when there are none."""
+    for name in settings.dataset.rehearsal:
         yield from _read(settings.home / name)
 
 

@@ -46,7 +46,7 @@ class Recipe:
     intermediate_size: int = 352
     vocabulary: int = 512
     threads: int = 2
-    version: int = 2
+    version: int = 3
 
 
 def train_base(folder: Path, recipe: Recipe | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`nightschool starter build`: the base model and its hold-outs, made once and kept in `models/`."""
+"""`nightschool starter build`: the base model, its hold-outs and rehearsal, made once and kept in `models/`."""
 
 import json
 from dataclasses import asdict
@@ -14,6 +14,7 @@ from pipeline.lib.files import publish_folder, read_json, write_json
 from pipeline.starter import tasks
 
 HOLDOUTS = {"arithmetic": "holdout.jsonl", "text": "holdout_text.jsonl"}
+REHEARSAL = "rehearsal.jsonl"
 _CARD = "starter.json"
 _PRE_TOKENIZER = "smollm"  # llama.cpp's name for ours: single digits, then words as GPT-2 splits them
 
@@ -43,6 +44,7 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
         facts.update(train_base(temporary))
         for family, name in HOLDOUTS.items():
             jsonl.write(temporary / name, (task.record() for task in tasks.holdout(family)))
+        jsonl.write(temporary / REHEARSAL, (task.record() for task in tasks.rehearsal()))
         facts["sha256"] = base_sha256(str(temporary))
         write_json(temporary / _CARD, {**facts, "recipe": _plain(recipe)})
 

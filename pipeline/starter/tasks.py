@@ -10,6 +10,8 @@ from pipeline.starter.task import Task
 FAMILIES = {arithmetic.FAMILY: arithmetic.draw, texts.FAMILY: texts.draw}
 MOST_OPERATIONS = 5
 HOLDOUT_SIZE = 400
+REHEARSAL_SIZE = 900
+MOST_REHEARSED = 3  # operations
 
 
 def draw(source: random.Random, operations: int, family: str = arithmetic.FAMILY) -> Task:
@@ -33,6 +35,19 @@ def holdout(family: str = arithmetic.FAMILY) -> list[Task]:
 def every_holdout() -> list[Task]:
     """Those of all families."""
     return [task for family in FAMILIES for task in holdout(family)]
+
+
+def rehearsal() -> list[Task]:
+    """What the base was made for: short tasks of all families, none of them held out."""
+    source = random.Random("rehearsal")
+    seen = {normalize(task.question) for task in every_holdout()}
+    found: list[Task] = []
+    while len(found) < REHEARSAL_SIZE:
+        task = draw(source, source.randint(1, MOST_REHEARSED), source.choice(list(FAMILIES)))
+        if (key := normalize(task.question)) not in seen:
+            seen.add(key)
+            found.append(task)
+    return found
 
 
 def traffic(seed: int, forbidden: Collection[str], families: Sequence[str] = (arithmetic.FAMILY,)) -> Iterator[Task]:
