@@ -383,6 +383,7 @@ class Metrics(Section):
     )
     buffer_rows: int = Field(100, ge=1, le=10_000, description="so many rows are written together …")
     buffer_seconds: float = Field(60, gt=0, description="… or what there is after so many seconds")
+    resource_seconds: float = Field(5, gt=0, description="seconds between two looks at what train and harvest take")
 
 
 class Night(Section):
