@@ -60,6 +60,7 @@ def recording(settings: Settings, run: str, name: str) -> Iterator[Recording]:
     finally:
         try:
             store.add(_event(stage, ended, began, time.monotonic() - clock))
+            store.flush()  # a store that is corrupt is made anew before anything is read from it
             for row in _rows(settings, stage, sampler):
                 store.add(row)
         except Exception as error:  # no trouble of ours is the stage's
