@@ -87,6 +87,7 @@ def swapped(settings: Settings, identity: str, reason: str) -> None:
         (Refused(SECRET), "info", 20),
         (RolledBack(SECRET), "warning", 30),
         (BusyError(SECRET), "warning", 75),
+        (UsageError(SECRET), "warning", 64),
         (DiskError(SECRET), "error", 74),
         (ValueError(SECRET), "error", 70),
         (KeyboardInterrupt(SECRET), "error", 70),
