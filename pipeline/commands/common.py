@@ -50,22 +50,28 @@ def run_stage(
 def stage_result(
     name: str, run: str | None, dry_run: bool, job: "Callable[[Settings, str], dict[str, Any]]"
 ) -> dict[str, Any]:
-    """Run a stage under its lock and record how it ended; a dry run leaves no trace.
+    """Run a stage under its lock and record how it ended (log and metrics); a dry run leaves no trace.
 
     `run` is a run id, or says which run a stage goes on with when nothing names one: `dataset` (the latest built),
     `latest` (the generation trained last), `last` (whatever ran last), none (a new one).
     """
     from pipeline.lib.files import locked
     from pipeline.lib.runs import current_run, recorded
+    from pipeline.recording.stages import recording
 
     settings = current_settings()
     layout = settings.layout
     this_run = current_run(layout, run)
     if dry_run:
         return job(settings, this_run)
-    with locked(layout.lock(name.replace(" ", "-")), name), recorded(layout, this_run, name) as stage:
+    with (
+        locked(layout.lock(name.replace(" ", "-")), name),
+        recording(settings, this_run, name) as metrics,
+        recorded(layout, this_run, name) as stage,
+    ):
         result = job(settings, this_run)
         stage.outputs = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
+        metrics.outputs = stage.outputs
     return result
 
 
@@ -81,13 +87,21 @@ def show_result(result: dict[str, Any], as_json: bool, words: "Callable[[dict[st
 
 
 def show_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows in columns; what is none is a dash."""
+    """Print rows in columns; what is none is a dash. No text can draw, colour or break a line."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*columns)
+    from pipeline.lib.text import printable
+
+    def cell(value: Any) -> Text:
+        return Text("–" if value is None else printable(str(value)))
+
+    table = Table()
+    for column in columns:
+        table.add_column(cell(column), overflow="fold")  # an id is never cut
     for row in rows:
-        table.add_row(*("–" if value is None else str(value) for value in row))
+        table.add_row(*map(cell, row))
     Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
 
 

@@ -18,6 +18,7 @@ from pipeline.lib.sections import (
     Engine,
     Harvest,
     Hygiene,
+    Metrics,
     Model,
     Night,
     Notify,
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
+    metrics: Metrics = Metrics()
     night: Night = Night()
 
     @property
