@@ -85,7 +85,7 @@ def test_a_mail_has_all_headers_and_says_the_same_as_text_and_as_html(server: Ma
         "took: 7 min",
         "server: antwortet <nicht>",
         "",
-        "Next: Not happy? nightschool rollback.",
+        "Not happy? nightschool rollback.",
         "",
         "https://dashboard.example/?night=1&page=2",
     ]

@@ -79,7 +79,7 @@ def compose(message: Message, settings: sections.Notify) -> EmailMessage:
         headline,
         text,
         "\n".join(f"{name}: {value}" for name, value in facts.items()),
-        f"Next: {step}" if step else "",
+        step,
         link,
     ]
     mail = EmailMessage(SMTP)
@@ -104,7 +104,7 @@ def _html(headline: str, text: str, facts: dict[str, str], step: str, link: str)
         f"<h3>{html.escape(headline)}</h3>",
         f"<p>{html.escape(text)}</p>" if text else "",
         f'<table cellpadding="4">{rows}</table>' if rows else "",
-        f"<p><b>Next:</b> {html.escape(step)}</p>" if step else "",
+        f"<p>{html.escape(step)}</p>" if step else "",
         f'<p><a href="{html.escape(link)}">{html.escape(link)}</a></p>' if link else "",
     ]
     return f"<!doctype html>\n<html><body>\n{chr(10).join(each for each in paragraphs if each)}\n</body></html>\n"

@@ -48,6 +48,9 @@ def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Messag
     if repeated > 1:
         head += f", {_ordinal(repeated)} in a row"
     text = str(end.line.get("message") or verdict.get("reason") or f"{end.line['stage']} ended well.")
+    if end.event == "failed" and not end.unfinished:
+        serving = generations.incumbent(layout).id
+        text += f" (exit {end.line['exit_code']}). {serving} goes on serving; the next night tries again."
     return Message(
         f"{head}: {tail}",
         text,
@@ -163,7 +166,7 @@ def _took(stages: list[dict[str, Any]]) -> str:
     for line in stages:
         minutes[line["stage"]] = minutes.get(line["stage"], 0) + line["seconds"] / 60
     long = ", ".join(f"{stage} {spent:.0f}" for stage, spent in minutes.items() if spent >= 0.5)
-    return f"{sum(minutes.values()):.0f} min{f' ({long})' if long else ''}"
+    return f"{sum(minutes.values()):.0f} min ({long})" if long else "less than a minute"
 
 
 def _part(layout: Layout, generation: str, name: str) -> dict[str, Any]:
