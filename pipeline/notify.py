@@ -104,7 +104,10 @@ def _told(settings: Settings, run: str, event: str) -> set[str]:
 
 def _with_server(settings: Settings, message: Message) -> Message:
     """What the server answers with; if that is not what the disk says, nothing but a failure is more important."""
-    disk = generations.incumbent(settings.layout)
+    try:
+        disk = generations.incumbent(settings.layout)
+    except NightschoolError:  # damaged: the message says so
+        return message
     try:
         health = GatewayClient(settings, timeout=5).health()
     except NightschoolError:

@@ -18,6 +18,7 @@ from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import (
     AwaitingApproval,
+    BadRecordError,
     BusyError,
     Inconclusive,
     NightschoolError,
@@ -172,6 +173,20 @@ def test_an_approval_after_the_night_is_newer_than_its_end(judged: Settings):
 
 def test_a_run_of_which_nothing_is_known_is_told_as_failed(settings: Settings):
     assert told(settings, FIRST).title == f"failed: run {FIRST} did not come to an end"
+
+
+@pytest.mark.parametrize("damage", ["loras/current", f"loras/{FIRST}/verdict.json", f"loras/{FIRST}/deployment.json"])
+def test_a_damaged_file_that_broke_the_night_does_not_keep_its_news_back(
+    judged: Settings, receiver: Receiver, damage: str
+):
+    played(judged, FIRST, "train", "canary", ending=BadRecordError(f"{damage} is damaged"))
+    path = judged.home / damage
+    if path.name == "current":
+        path.symlink_to(THIRD)
+    else:
+        path.write_text("{")
+    assert notify(telling(judged, receiver.url), FIRST, dry_run=False)["sent"]
+    assert f"failed in canary: {damage} is damaged" in receiver.bodies[0]["text"]
 
 
 def test_the_same_failure_night_after_night_is_counted(settings: Settings):

@@ -7,6 +7,7 @@ from pipeline.backends.notifiers.interface import Message, Severity
 from pipeline.backends.notifiers.wording import fit
 from pipeline.lib import generations, nights, runs
 from pipeline.lib.config import Settings
+from pipeline.lib.errors import BadRecordError, NightschoolError
 from pipeline.lib.files import read_json
 from pipeline.lib.layout import Layout
 from pipeline.lib.nights import NightEnd
@@ -49,7 +50,7 @@ def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Messag
         head += f", {_ordinal(repeated)} in a row"
     text = str(end.line.get("message") or verdict.get("reason") or f"{end.line['stage']} ended well.")
     if end.event == "failed" and not end.unfinished:
-        serving = generations.incumbent(layout).id
+        serving = _serving(layout)
         text += f" (exit {end.line['exit_code']}). {serving} goes on serving; the next night tries again."
     return Message(
         f"{head}: {tail}",
@@ -66,7 +67,7 @@ def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Messag
 
 def _title(layout: Layout, end: NightEnd, verdict: dict[str, Any]) -> tuple[str, str]:
     """The outcome, and its numbers."""
-    serving = generations.incumbent(layout).id
+    serving = _serving(layout)
     measured = _measured(verdict)
     numbers = f"{measured}, " if measured else ""
     stage, line = end.line["stage"], end.line
@@ -113,7 +114,7 @@ def _facts(layout: Layout, end: NightEnd, verdict: dict[str, Any], text: str) ->
     if "new" in outputs:
         facts["learned from"] = f"{outputs.get('rows', '?')} rows, {outputs['new']} new"
     facts["took"] = _took(end.stages)
-    facts["serving"] = generations.incumbent(layout).id
+    facts["serving"] = _serving(layout)
     facts["night"] = _where(runs.night_of(end.line["run"]))
     return facts
 
@@ -170,8 +171,19 @@ def _took(stages: list[dict[str, Any]]) -> str:
 
 
 def _part(layout: Layout, generation: str, name: str) -> dict[str, Any]:
+    """A file of a generation; a damaged one may be why the night failed, and that has to be told."""
     path = layout.generation(generation) / name
-    return read_json(path) if path.is_file() else {}
+    try:
+        return read_json(path) if path.is_file() else {}
+    except BadRecordError:
+        return {}
+
+
+def _serving(layout: Layout) -> str:
+    try:
+        return generations.incumbent(layout).id
+    except NightschoolError:
+        return "what was loaded last (loras/current is damaged)"
 
 
 def _where(night: str) -> str:
