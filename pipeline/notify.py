@@ -7,6 +7,7 @@ sends   one message to everybody in `[notify]`; whoever cannot be reached is a w
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.backends.gateway_client import GatewayClient
@@ -17,6 +18,7 @@ from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError, NothingToDo, UnavailableError
 from pipeline.lib.logs import logger
+from pipeline.lib.problems import Problems
 
 _HOW = "docs/alerts.md shows how in two minutes"
 _OUTWEIGHED = ("failed", "rolled-back")  # worse than a server that differs from the disk
@@ -35,7 +37,7 @@ def notify(settings: Settings, run: str, dry_run: bool, again: bool = False) -> 
         NothingToDo: nobody is to be told, of nothing, or everybody was told before.
     """
     layout = settings.layout
-    message = _with_server(settings, compose(settings, run, list(jsonl.read(layout.runs))))
+    message = _with_server(settings, compose(settings, run, _lines(layout.runs)))
     if dry_run:
         return {"dry_run": True, "event": message.event, **_shown(message)}
     notifiers = choice.configured(settings.notify)
@@ -98,8 +100,17 @@ def _send(settings: Settings, notifiers: dict[str, Notifier], message: Message) 
 def _told(settings: Settings, run: str, event: str) -> set[str]:
     """Who has been told of this ending."""
     wanted = (runs.night_of(run), event)
-    lines = jsonl.read(settings.layout.notified)
-    return {name for line in lines if (line["night"], line["event"]) == wanted for name in line["sent"]}
+    return {
+        name
+        for line in _lines(settings.layout.notified)
+        if (line["night"], line["event"]) == wanted
+        for name in line["sent"]
+    }
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """What can be read of a log; a damaged line may be why the night failed."""
+    return list(jsonl.read_tolerant(path, Problems())) if path.exists() else []
 
 
 def _with_server(settings: Settings, message: Message) -> Message:
