@@ -7,7 +7,7 @@
 # home     NIGHTSCHOOL_HOME, else the folder above this one
 # ends     0 a better model serves   10 nothing to do   20 refused   21 inconclusive, or awaiting approval
 #          30 deployed, then rolled back   64–78 failed (the table stands in the README)   75 also: another night is running
-# leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if a webhook is set
+# leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if somebody is to be told
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -41,14 +41,16 @@ stage() {
 learn() {
     stage build-dataset || return
     stage train "$@" || return
+    [[ $events != *trained* ]] || stage notify || true
 }
 
 play() {
-    local code rounds round teacher budget began
+    local code rounds round teacher budget began events
     stage doctor || return
     rounds=$("$nightschool" config show night.rounds 2>>"$log") || return
     budget=$("$nightschool" config show night.minutes 2>>"$log") || return
     budget=$(awk -v minutes="$budget" 'BEGIN { print int(60 * minutes + 0.999) }')
+    events=$("$nightschool" config show notify.events 2>>"$log") || return
     began=$SECONDS
     stage harvest
     code=$?

@@ -63,7 +63,7 @@ def shared(
     for each in settings or []:
         key, equals, value = each.partition("=")
         if not equals or "." not in key:
-            raise UsageError(f"--set {each}: expected section.key=value", "for example --set train.epochs=2")
+            raise UsageError(f"--set {key}: expected section.key=value", "for example --set train.epochs=2")
         Shared.flags[key] = value
     root = home or Path(os.environ.get("NIGHTSCHOOL_HOME", "."))
     if not root.is_dir():

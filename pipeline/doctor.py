@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.backends.checks import run as checks
 from pipeline.backends.engines.interface import EngineError
 from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.notifiers import choice
 from pipeline.backends.providers.health import ask_all
 from pipeline.backends.providers.registry import known
 from pipeline.backends.sandboxes import choice as sandbox
@@ -62,7 +63,7 @@ def doctor(settings: Settings) -> dict[str, Any]:
         "serving": health["adapter"],
         "adapter_sha256": health["adapter_sha256"],
         "sandbox": sandbox_found(settings),
-        "webhook": "set" if settings.notify.webhook else "not set",
+        "told": ", ".join(choice.configured(settings.notify)) or "nobody",
         **_models(settings),
     }
 

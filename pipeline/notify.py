@@ -1,77 +1,163 @@
-"""notify: tell people how a run ended.
+"""notify: tell people how a night ended, once, and only if it is worth waking for (`notify.events`).
 
-reads   `logs/runs.jsonl`, verdict and summary of the run's generation
-sends   one message to the configured webhook; a dead webhook is a warning
+reads   `logs/runs.jsonl`, manifest, verdict and deployment of the night's generation; asks the gateway what it serves
+writes  `logs/notified.jsonl`: who was told of which ending
+sends   one message to everybody in `[notify]`; whoever cannot be reached is a warning
 """
 
+import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from pipeline.backends.notifiers.interface import Message, NotificationError
-from pipeline.backends.notifiers.webhook import Webhook
-from pipeline.lib import generations, runs
+from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.notifiers import choice
+from pipeline.backends.notifiers.interface import Message, Notifier
+from pipeline.backends.notifiers.night import compose
+from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import AwaitingApproval, ExitCode, NothingToDo
-from pipeline.lib.files import read_json
+from pipeline.lib.errors import NightschoolError, NothingToDo, UnavailableError
 from pipeline.lib.logs import logger
+from pipeline.lib.problems import Problems
 
-_NIGHT = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy", "rollback")
-
-# Endings after which the next stage runs all the same.
-_GOES_ON = {"harvest": {ExitCode.DONE, ExitCode.NOTHING_TO_DO}}
-
-_TITLES = {
-    ExitCode.DONE: "Nightschool: a better model is serving",
-    ExitCode.NOTHING_TO_DO: "Nightschool: nothing to learn tonight",
-    ExitCode.REFUSED: "Nightschool: candidate refused, the model stays as it was",
-    ExitCode.INCONCLUSIVE: "Nightschool: too little evidence, the model stays as it was",
-    ExitCode.ROLLED_BACK: "Nightschool: deployed, failed, rolled back",
-}
+_HOW = "docs/alerts.md shows how in two minutes"
+_OUTWEIGHED = ("failed", "rolled-back")  # worse than a server that differs from the disk
 
 
-def notify(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]:
-    """Send the message about a run.
+def notify(settings: Settings, run: str, dry_run: bool, again: bool = False) -> dict[str, Any]:
+    """Send the message about a run's night to everybody who has not been told.
+
+    Args:
+        settings: who is told, and of which events.
+        run: a run of the night.
+        dry_run: only say what would be sent.
+        again: also to those who were told already.
 
     Raises:
-        NothingToDo: no webhook is configured, or the run did nothing worth telling.
+        NothingToDo: nobody is to be told, of nothing, or everybody was told before.
     """
-    lines = runs.of_night(settings.layout, run)
-    message = compose(settings, run, lines)
+    layout = settings.layout
+    message = _with_server(settings, compose(settings, run, _lines(layout.runs)))
     if dry_run:
-        return {"dry_run": True, "title": message.title, "text": message.text, "facts": message.facts}
-    if not settings.notify.webhook:
-        raise NothingToDo("no webhook is configured", "set NOTIFICATION_WEBHOOK")
+        return {"dry_run": True, "event": message.event, **_shown(message)}
+    notifiers = choice.configured(settings.notify)
+    if not notifiers:
+        raise NothingToDo("no webhook or e-mail address is configured", f"set NOTIFICATION_WEBHOOK; {_HOW}")
+    if message.event not in settings.notify.events:
+        raise NothingToDo(f"{message.event} is not among notify.events", "nobody was told")
+    told = set() if again else _told(settings, run, message.event)
+    waiting = {name: notifier for name, notifier in notifiers.items() if name not in told}
+    if not waiting:
+        raise NothingToDo(f"everybody was told before: {message.title}", "`nightschool notify --again` tells it again")
+    problems = _send(settings, waiting, message)
+    sent = [name for name, problem in problems.items() if not problem]
+    record = {"at": time.time(), "night": runs.night_of(run), "event": message.event, "sent": sent}
+    jsonl.append(layout.notified, [record])
+    for name, problem in problems.items():
+        if problem:
+            logger.warning("%s: %s", name, problem)
+    if not sent:
+        return {"sent": False, "reason": "; ".join(f"{name}: {problem}" for name, problem in problems.items())}
+    return {"sent": True, "by": ", ".join(sent), "title": message.title}
+
+
+def try_out(settings: Settings, dry_run: bool) -> dict[str, Any]:
+    """Send everybody a test message.
+
+    Returns:
+        name of the notifier → what became of it.
+
+    Raises:
+        NothingToDo: nobody is configured.
+        UnavailableError: somebody did not get it.
+    """
+    notifiers = choice.configured(settings.notify)
+    if not notifiers:
+        raise NothingToDo("no webhook or e-mail address is configured", f"set NOTIFICATION_WEBHOOK; {_HOW}")
+    message = Message(
+        "a test: you will be told here how the nights end",
+        "Nothing has happened.",
+        {"told": ", ".join(settings.notify.events)},
+        "Nothing. What was last told: `nightschool notify --dry-run`.",
+        at=time.time(),
+        link=settings.notify.link or "",
+    )
+    if dry_run:
+        return dict.fromkeys(notifiers, "would be sent a test message")
+    problems = _send(settings, notifiers, message)
+    missed = {name: problem for name, problem in problems.items() if problem}
+    if missed:
+        arrived = ", ".join(name for name in problems if name not in missed) or "nobody"
+        reasons = "; ".join(f"{name}: {problem}" for name, problem in missed.items())
+        raise UnavailableError(f"{reasons}; arrived: {arrived}", "see docs/alerts.md")
+    return dict.fromkeys(problems, "arrived")
+
+
+def _send(settings: Settings, notifiers: dict[str, Notifier], message: Message) -> dict[str, str]:
+    return choice.send_all(notifiers, message, 30 + 6 * settings.notify.timeout)
+
+
+def _told(settings: Settings, run: str, event: str) -> set[str]:
+    """Who has been told of this ending."""
+    wanted = (runs.night_of(run), event)
+    return {
+        name
+        for line in _lines(settings.layout.notified)
+        if (line["night"], line["event"]) == wanted
+        for name in line["sent"]
+    }
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """What can be read of a log; a damaged line may be why the night failed."""
+    return list(jsonl.read_tolerant(path, Problems())) if path.exists() else []
+
+
+def _with_server(settings: Settings, message: Message) -> Message:
+    """What the server answers with; if that is not what the disk says, nothing but a failure is more important."""
     try:
-        Webhook(settings.notify.webhook, settings.notify.timeout).send(message)
-    except NotificationError as error:
-        logger.warning("%s", error)
-        return {"sent": False, "reason": str(error)}
-    return {"sent": True, "title": message.title}
+        disk = generations.incumbent(settings.layout)
+    except NightschoolError:  # damaged: the message says so
+        return message
+    try:
+        health = GatewayClient(settings, timeout=5).health()
+    except NightschoolError:
+        return replace(message, facts={**message.facts, "server": "does not answer"})
+    serving = health.get("adapter", "no word of a version")
+    if (serving, health.get("adapter_sha256")) == (disk.id, disk.sha256):
+        return message
+    message = replace(message, facts={**message.facts, "server": f"answers with {serving}"})
+    if message.event in _OUTWEIGHED or "server-differs" not in settings.notify.events:
+        return message
+    return replace(
+        message,
+        event="server-differs",
+        severity="bad",
+        title=f"the server answers with {serving}, the disk says {disk.id}",
+        text=f"The night itself: {message.title}. {message.text}",
+        next_step="`nightschool status`, then restart `nightschool serve`.",
+    )
 
 
-def compose(settings: Settings, run: str, lines: list[dict[str, Any]]) -> Message:
-    """What a person wants to know at breakfast: what happened, the numbers, the next step."""
-    stages = [line for line in lines if line["stage"] in _NIGHT]
-    # A harvest without news does not end a night: rewrites of earlier nights may have been waiting.
-    ends = [line for line in stages if line["exit_code"] not in _GOES_ON.get(line["stage"], {ExitCode.DONE})]
-    ended = next(iter(ends or reversed(stages)), None)
-    if ended is None or (ended["exit_code"] == ExitCode.DONE and ended["stage"] != "deploy"):
-        return Message(f"Nightschool: run {run} did not come to an end", "See logs/nightly_*.log.", good=False)
-    code = ended["exit_code"]
-    waits = ended["status"] == AwaitingApproval.__name__
-    failed = f"Nightschool: the night failed in {ended['stage']}"
-    title = "Nightschool: a candidate is awaiting approval" if waits else _TITLES.get(code, failed)
-    text = ended.get("message") or f"{ended['stage']} ended well."
-    facts = {"run": run, "stages": ", ".join(f"{line['stage']} {line['seconds']:.0f} s" for line in stages)}
-    folder = settings.layout.generation(run)
-    if (folder / generations.VERDICT).is_file():
-        verdict = read_json(folder / generations.VERDICT)
-        facts["verdict"] = f"{verdict['outcome']}: {verdict['reason']}"
-    facts["serving"] = generations.incumbent(settings.layout).id
-    step = {
-        ExitCode.ROLLED_BACK: "Read loras/current/rollback_summary.json.",
-        ExitCode.REFUSED: f"Side-by-side answers: loras/{run}/canary.jsonl.",
-        ExitCode.DONE: "Not happy? `nightschool rollback`.",
-    }.get(code, "See `nightschool report`." if code < ExitCode.USAGE else "See logs/nightly_*.log.")
-    if waits:
-        step = f"`nightschool versions compare current {run}`, then `nightschool approve` or `nightschool reject`."
-    return Message(title, text, facts, step, good=code < ExitCode.ROLLED_BACK)
+def show(result: dict[str, Any]) -> None:
+    """Print the message as people would read it, or what became of it."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for name, value in result.items():
+        if not isinstance(value, dict):
+            console.print(f"{name}: {value}")
+            continue
+        console.print(f"{name}:")
+        for fact, told in value.items():
+            console.print(f"  {fact}: {told}")
+
+
+def _shown(message: Message) -> dict[str, Any]:
+    return {
+        "title": message.title,
+        "text": message.text,
+        "facts": message.facts,
+        "next_step": message.next_step,
+        "severity": message.severity,
+    }

@@ -190,8 +190,20 @@ def rollback(
 
 
 @commands.command()
-def notify(run: Run = None, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Tell people how a run ended."""
+def notify(
+    test: Annotated[bool, typer.Option("--test", help="Send everybody a test message, and say who got it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also to those who were told already.")] = False,
+    run: Run = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Tell people how a run ended, once."""
     from pipeline.notify import notify as stage
+    from pipeline.notify import show, try_out
 
-    run_stage("notify", run or "last", as_json, dry_run, lambda settings, run: stage(settings, run, dry_run))
+    if test:
+        show_result(try_out(current_settings(), dry_run), as_json)
+        return
+    run_stage(
+        "notify", run or "last", as_json, dry_run, lambda settings, run: stage(settings, run, dry_run, again), show
+    )

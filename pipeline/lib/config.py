@@ -25,6 +25,7 @@ from pipeline.lib.sections import (
     Providers,
     Retrieval,
     Sandbox,
+    Secret,
     Section,
     Server,
     Train,
@@ -182,9 +183,17 @@ def _explained(error: ValidationError) -> ConfigurationError:
 
 def _shown(where: str, value: Any) -> str:
     """The value that does not fit, where it cannot hold a secret."""
-    if where in ("notify", "notify.webhook") or where.endswith(".key_variable") or isinstance(value, dict | list):
+    if _is_secret(where) or where.endswith(".key_variable") or isinstance(value, dict | list):
         return ""
     return f" (got {without_logins(repr(value))})"
+
+
+def _is_secret(where: str) -> bool:
+    """Whether it is a secret, or a section that has one."""
+    section, _, key = where.partition(".")
+    fields = getattr(Settings.model_fields[section].annotation, "model_fields", {})
+    name = key.partition(".")[0]
+    return any(Secret in get_args(field.annotation) for known, field in fields.items() if name in ("", known))
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

@@ -77,6 +77,11 @@ class Layout:
         return self.logs / "runs.jsonl"
 
     @property
+    def notified(self) -> Path:
+        """Which endings people were told of, and by whom."""
+        return self.logs / "notified.jsonl"
+
+    @property
     def promotions(self) -> Path:
         """The ledger: one line a swap of `current`."""
         return self.logs / "promotions.jsonl"

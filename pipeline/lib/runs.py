@@ -11,6 +11,9 @@ from pipeline.lib import jsonl
 from pipeline.lib.errors import Ending, ExitCode, NightschoolError
 from pipeline.lib.layout import Layout, checked_run, new_run
 
+# What a night consists of, and what brings back the day before.
+NIGHT = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy", "rollback")
+
 
 @dataclass(slots=True)
 class Stage:
@@ -27,7 +30,8 @@ def current_run(layout: Layout, given: str | None = None) -> str:
     Args:
         layout: where earlier runs left their files.
         given: a run id; or `dataset`, `latest`, `last`: the run of the latest dataset, of the generation trained last,
-            of the last line in the log. NIGHTSCHOOL_RUN comes before these three. None, or nothing found: a new run.
+            of the last stage of a night in the log. NIGHTSCHOOL_RUN comes before these three.
+            None, or nothing found: a new run.
     """
     if given not in (None, "dataset", "latest", "last"):
         return checked_run(str(given))
@@ -39,7 +43,9 @@ def current_run(layout: Layout, given: str | None = None) -> str:
     elif given == "latest" and layout.latest.is_symlink():
         found = layout.latest.readlink().name
     elif given == "last":
-        found = next((str(line["run"]) for line in reversed(list(jsonl.read(layout.runs)))), None)
+        found = next(
+            (str(line["run"]) for line in reversed(list(jsonl.read(layout.runs))) if line["stage"] in NIGHT), None
+        )
     return found or new_run(layout)
 
 

@@ -1,8 +1,18 @@
 """The sections of nightschool.toml: what each setting means, its default, and its range."""
 
+import ipaddress
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 
 class Section(BaseModel):
@@ -16,6 +26,21 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent to a host stays here."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_domain(name: str) -> bool:
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
 def _percent(value: Any) -> Any:
     """5% is 0.05."""
     return float(value[:-1]) / 100 if isinstance(value, str) and value[:-1].isdecimal() and value[-1] == "%" else value
@@ -23,9 +48,22 @@ def _percent(value: Any) -> Any:
 
 Share = Annotated[float, BeforeValidator(_percent)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
+# Never shown: not in an error, a log, a page, or by `config show`.
+Secret = Annotated[SecretStr, PlainSerializer(lambda secret: "(set)" if secret else "", return_type=str)]
 Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
 Capability = Literal[
     "code_generation", "error_analysis", "instruction_following", "reasoning", "long_context", "fast_inference"
+]
+Event = Literal[
+    "trained",
+    "deployed",
+    "refused",
+    "inconclusive",
+    "awaiting-approval",
+    "rolled-back",
+    "failed",
+    "server-differs",
+    "nothing-to-do",
 ]
 Category = Literal["functionality", "quality", "instruction_following", "safety", "performance"]
 
@@ -361,10 +399,48 @@ class Retrieval(Section):
 
 
 class Notify(Section):
-    """Who is told."""
+    """Who is told, and of what: docs/alerts.md."""
 
-    webhook: str | None = Field(None, description="Slack or Discord webhook URL (a secret: better in the environment)")
-    timeout: float = Field(10, gt=0, description="seconds to wait for it")
+    webhook: Secret | None = Field(
+        None, description="webhook URL, or several with blanks between (secrets: better in the environment)"
+    )
+    kind: Literal["auto", "slack", "discord", "generic"] = Field(
+        "auto", description="what a webhook takes whose host is neither Slack's nor Discord's; auto = as Slack"
+    )
+    webhook_secret: Secret | None = Field(None, description="generic: the key that signs (HMAC-SHA256)")
+    email_to: Listed = Field([], description="addresses that get an e-mail")
+    email_from: str | None = Field(None, description="its sender; none = the first of them")
+    smtp_host: str = Field("localhost", description="mail server")
+    smtp_port: int = Field(0, ge=0, le=65535, description="0 = 465 for tls, 587 for starttls, 25 for plain")
+    smtp_user: str | None = Field(None, description="login, where the server wants one")
+    smtp_password: Secret | None = Field(None, description="its password (a secret: better in the environment)")
+    smtp_security: Literal["auto", "starttls", "tls", "plain", "insecure"] = Field(
+        "auto", description="plain = to this machine only; insecure = plain to any; auto = plain here, else encrypted"
+    )
+    events: Annotated[list[Event], BeforeValidator(_split)] = Field(
+        ["deployed", "refused", "inconclusive", "awaiting-approval", "rolled-back", "failed", "server-differs"],
+        description="what is told; there are also: trained, nothing-to-do",
+    )
+    link: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="a page to name, such as your dashboard's URL"
+    )
+    timeout: float = Field(10, gt=0, description="seconds to wait for a server")
+
+    @field_validator("email_to", "email_from")
+    @classmethod
+    def _are_addresses(cls, value: list[str] | str | None) -> list[str] | str | None:
+        for address in [value] if isinstance(value, str) else value or []:
+            name, _, domain = address.rpartition("@")
+            strange = not address.isprintable() or any(char in ' <>,;:()[]\\"@' for char in name + domain)
+            if not name or strange or not _is_domain(domain):
+                raise ValueError("an address looks like ada@example.org")
+        return value
+
+    @model_validator(mode="after")
+    def _sends_no_password_in_the_open(self) -> Self:
+        if self.smtp_security == "plain" and not is_this_machine(self.smtp_host):
+            raise ValueError("smtp_security = plain is for a mail server on this machine; use starttls or tls")
+        return self
 
 
 class Sandbox(Section):

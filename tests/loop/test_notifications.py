@@ -1,47 +1,52 @@
-"""The night tells a webhook how it ended; a dead webhook changes nothing."""
+"""The night tells a webhook and a mailbox how it ended, once; dead ones change nothing."""
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-import pytest
 from conftest import Home
+from receivers import SECRET, mailbox, receiving
 
 
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, list[dict[str, object]]]]:
-    received: list[dict[str, object]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/services/very-secret", received
-    server.shutdown()
-    server.server_close()
+def files(home: Home) -> str:
+    return "".join(path.read_text() for path in (home.folder / "logs").rglob("*") if path.is_file())
 
 
-def test_failed_night_is_told_once_with_the_next_step(
-    home: Home, receiver: tuple[str, list[dict[str, object]]]
-) -> None:
-    url, received = receiver
-    assert home.night(NOTIFICATION_WEBHOOK=url).returncode == 69
-    assert len(received) == 1
-    assert "failed" in str(received[0]["text"])
-    written = "".join(path.read_text() for path in (home.folder / "logs").rglob("*") if path.is_file())
-    assert "very-secret" not in written
+def test_failed_night_is_told_once_with_the_next_step(home: Home) -> None:
+    with receiving() as receiver, mailbox() as server:
+        home.environment |= {
+            "NOTIFICATION_WEBHOOK": receiver.url,
+            "NIGHTSCHOOL_NOTIFY__EMAIL_TO": "ada@example.org",
+            "NIGHTSCHOOL_NOTIFY__SMTP_HOST": "127.0.0.1",
+            "NIGHTSCHOOL_NOTIFY__SMTP_PORT": str(server.port),
+        }
+        assert home.night().returncode == 69
+        again = home.run("notify")
+    (told,) = receiver.bodies
+    first = str(told["text"]).splitlines()[0]
+    assert first.startswith("🔴 failed in doctor: no answer from the gateway")
+    assert "nightschool doctor" in str(told["text"])
+    assert len(server.envelopes) == 1
+    assert again.returncode == 10
+    assert "told before" in again.stderr
+    assert SECRET not in files(home)
 
 
-def test_dead_webhook_changes_nothing(home: Home) -> None:
-    done = home.night(NOTIFICATION_WEBHOOK="http://127.0.0.1:9/very-secret")
+def test_dead_receivers_change_nothing(home: Home) -> None:
+    done = home.night(
+        NOTIFICATION_WEBHOOK=f"http://127.0.0.1:9/{SECRET}",
+        NIGHTSCHOOL_NOTIFY__EMAIL_TO="ada@example.org",
+        NIGHTSCHOOL_NOTIFY__SMTP_PORT="9",
+    )
     assert done.returncode == 69
-    assert "very-secret" not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr + files(home)
+    assert "nobody listens there" in files(home)
+
+
+def test_a_training_is_told_in_the_middle_of_the_night_if_that_is_wanted(home: Home) -> None:
+    program = home.folder / "nightschool"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in "config show notify.events") echo "$EVENTS";; "config show"*) echo 1;; esac\n'
+    )
+    program.chmod(0o755)
+    home.environment["NIGHTSCHOOL"] = str(program)
+    for events, expected in (("['trained', 'failed']", 2), ("['failed']", 1)):
+        done = home.night(EVENTS=events)
+        assert done.returncode == 0
+        assert [line.split()[1] for line in done.stdout.splitlines()].count("notify") == expected

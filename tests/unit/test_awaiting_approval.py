@@ -1,40 +1,24 @@
-"""A night that ends with a candidate awaiting approval says so, to people and in its log."""
+"""A night that ends with a candidate awaiting approval says so in its log."""
 
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from handmade import FIRST, make, make_settings
+from handmade import FIRST
 
-from pipeline.lib import runs
 from pipeline.lib.errors import AwaitingApproval, Inconclusive, NightschoolError
-from pipeline.notify import compose
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENDINGS = [
-    (AwaitingApproval(f"{FIRST}: awaiting approval until 2026-11-21 14:00 UTC"), "awaiting approval", "approve`"),
-    (Inconclusive(f"{FIRST}: too little evidence either way"), "too little evidence", "nightschool report"),
+    AwaitingApproval(f"{FIRST}: awaiting approval until 2026-11-21 14:00 UTC"),
+    Inconclusive(f"{FIRST}: too little evidence either way"),
 ]
 
 
-@pytest.mark.parametrize(("ending", "title", "step"), ENDINGS)
-def test_the_message_tells_a_candidate_that_waits_from_one_with_too_little_evidence(
-    tmp_path: Path, ending: NightschoolError, title: str, step: str
-):
-    settings = make_settings(tmp_path)
-    make(settings, FIRST)
-    with pytest.raises(type(ending)), runs.recorded(settings.layout, FIRST, "deploy"):
-        raise ending
-    message = compose(settings, FIRST, runs.of_night(settings.layout, FIRST))
-    assert title in message.title
-    assert step in message.next_step
-    assert message.good
-
-
-@pytest.mark.parametrize(("ending", "title", "step"), ENDINGS)
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_the_wrapper_tells_a_candidate_that_waits_from_one_with_too_little_evidence(
-    tmp_path: Path, ending: NightschoolError, title: str, step: str
+    tmp_path: Path, ending: NightschoolError
 ):
     program = tmp_path / "nightschool"
     program.write_text(f'#!/bin/sh\n[ "$1" != deploy ] || {{ echo "{ending}" >&2; exit 21; }}\n')

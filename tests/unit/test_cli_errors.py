@@ -123,9 +123,17 @@ def test_a_program_that_fails_names_its_line(tmp_path: Path):
 
 
 def test_the_webhook_is_never_shown(tmp_path: Path):
-    done = cli(tmp_path, "--set", "notify.webhook=https://example.org/S3CRET", "config", "show")
+    secrets = [f"notify.{name}=S3CRET" for name in ("webhook", "webhook_secret", "smtp_password")]
+    done = cli(tmp_path, *(part for each in secrets for part in ("--set", each)), "config", "show")
     assert done.returncode == 0
     assert "(set)" in done.stdout
+    assert "S3CRET" not in done.stdout + done.stderr
+
+
+def test_a_misspelt_override_is_named_without_its_value(tmp_path: Path):
+    done = cli(tmp_path, "--set", "webhook=https://example.org/S3CRET", "config", "show")
+    assert done.returncode == 64
+    assert "--set webhook" in done.stderr
     assert "S3CRET" not in done.stdout + done.stderr
 
 

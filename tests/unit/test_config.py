@@ -76,7 +76,7 @@ def test_every_short_name_sets_its_setting(tmp_path: Path, monkeypatch: pytest.M
     written = SECRET if key == "webhook" else "1"
     monkeypatch.setenv(name, written)
     value = getattr(getattr(load(tmp_path), section), key)
-    assert value == (SECRET if key == "webhook" else 1)
+    assert (value.get_secret_value() if key == "webhook" else value) == (SECRET if key == "webhook" else 1)
 
 
 def test_a_misspelt_long_environment_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -121,6 +121,9 @@ def test_a_broken_file_names_file_and_line(tmp_path: Path):
         f'[notify]\nwebhook = ["{SECRET}"]',
         f'[notify]\nwebhok = "{SECRET}"',
         f'[[notify]]\nwebhook = "{SECRET}"',
+        f'[notify]\nsmtp_password = ["{SECRET}"]',
+        f'[notify]\nwebhook_secret = {{a = "{SECRET}"}}',
+        f'[notify]\nsmtp_password = "{SECRET}"\nsmtp_host = "a.example"\nsmtp_security = "plain"',
     ],
 )
 def test_a_secret_never_appears_in_an_error(tmp_path: Path, text: str):
