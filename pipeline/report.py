@@ -84,7 +84,8 @@ def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 "dataset",
-                f"{dataset['new']} new of {dataset['rewrites']} rewrites + {dataset['replay']} good answers replayed",
+                f"{dataset['new']} new of {dataset['rewrites']} rewrites + {dataset['replay']} good answers replayed"
+                + (f", {dataset['rehearsed']} of them the base's own" if dataset.get("rehearsed") else ""),
             )
         )
         rows += [(name, counted) for name in ("dropped", "removed") if (counted := _counted(dataset.get(name)))]

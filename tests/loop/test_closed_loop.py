@@ -46,7 +46,10 @@ def night(served: Home) -> dict[str, Any]:
         path.unlink()
     day = served.result("starter", "day", "--requests", "800", "--seed", "1")
     done = served.night(
-        NIGHTSCHOOL_NIGHT__ROUNDS="2", NIGHTSCHOOL_HARVEST__MINUTES="0.15", NIGHTSCHOOL_TRAIN__EPOCHS="5"
+        NIGHTSCHOOL_NIGHT__ROUNDS="2",
+        NIGHTSCHOOL_HARVEST__MINUTES="0.15",
+        NIGHTSCHOOL_TRAIN__EPOCHS="5",
+        NIGHTSCHOOL_DATASET__REHEARSAL="models/starter/rehearsal.jsonl",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     failed = [line["instruction"] for line in served.lines("training_data/harvest_????????.jsonl")]
@@ -78,6 +81,17 @@ def test_nothing_held_out_was_trained_on(served: Home, night: dict[str, Any]) ->
     trained = {tasks.normalize(row["messages"][-2]["content"]) for row in served.lines("training_data/2*/sft.jsonl")}
     assert trained
     assert not trained & held_out
+
+
+def test_what_the_base_could_do_already_is_rehearsed(served: Home, night: dict[str, Any]) -> None:
+    rehearsed = served.lines("training_data/rehearsal.jsonl")
+    right = [row["messages"][-1]["content"] for row in rehearsed if row["passed"]]
+    assert 0 < len(right) < len(rehearsed)
+    for path in served.folder.glob("training_data/2*/dataset.json"):
+        trained_on = [
+            row["messages"][0]["content"] for row in served.lines(f"training_data/{path.parent.name}/sft.jsonl")
+        ]
+        assert json.loads(path.read_text())["rehearsed"] == len(set(right) & set(trained_on)) > 0
 
 
 def test_report_tells_the_story_of_the_night(served: Home, night: dict[str, Any]) -> None:
