@@ -17,8 +17,9 @@ def config_show(
 ) -> None:
     """The settings in force; secrets are masked."""
     values = _without_logins(current_settings().model_dump(mode="json"))
-    if values["notify"]["webhook"]:
-        values["notify"]["webhook"] = "(set)"
+    for section, key in (("notify", "webhook"), ("night", "ping_url")):
+        if values[section][key]:
+            values[section][key] = "(set)"
     if name is None:
         show_result(values, as_json)
         return

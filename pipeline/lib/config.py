@@ -26,6 +26,7 @@ from pipeline.lib.sections import (
     Sandbox,
     Section,
     Server,
+    Service,
     Train,
     Validation,
     Vm,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     night: Night = Night()
+    service: Service = Service()
 
     @property
     def layout(self) -> Layout:
@@ -180,7 +182,8 @@ def _explained(error: ValidationError) -> ConfigurationError:
 
 def _shown(where: str, value: Any) -> str:
     """The value that does not fit, where it cannot hold a secret."""
-    if where in ("notify", "notify.webhook") or where.endswith(".key_variable") or isinstance(value, dict | list):
+    secret = where in ("notify", "notify.webhook", "night.ping_url") or where.endswith(".key_variable")
+    if secret or isinstance(value, dict | list):
         return ""
     return f" (got {without_logins(repr(value))})"
 
