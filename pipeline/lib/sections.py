@@ -31,7 +31,7 @@ def _seconds(value: Any) -> Any:
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Share = Annotated[float, BeforeValidator(_percent)]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(allow_inf_nan=False)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
 Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
 Capability = Literal[
