@@ -22,7 +22,7 @@ from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 from pipeline.servicing import children, door, timing
 from pipeline.servicing.bell import Bell
-from pipeline.servicing.state import OUTCOMES, State
+from pipeline.servicing.state import ENDS, OUTCOMES, State
 
 _STOPPING = 120.0  # seconds that a deployment needs besides its watch
 _WHO = "a service for this home"
@@ -57,9 +57,8 @@ def look_once(settings: Settings, flags: Mapping[str, str]) -> dict[str, Any]:
     with locked(settings.layout.lock("service"), _WHO), Bell() as bell:
         worker = _Worker(settings, flags, bell)
         waiting, rest = worker.look()
-        wanted = settings.service
-        if waiting < wanted.min_samples:
-            raise NothingToDo(f"{waiting} new failures: {wanted.min_samples} are worth a night")
+        if not worker.worth_a_night(waiting):
+            raise NothingToDo(f"{waiting} new failures: {settings.service.min_samples} are worth a night")
         if rest:
             raise NothingToDo(f"the last training was a short time ago: {timing.in_words(rest)} to wait")
         code, words = worker.night()
@@ -69,15 +68,14 @@ def look_once(settings: Settings, flags: Mapping[str, str]) -> dict[str, Any]:
 def would(settings: Settings, flags: Mapping[str, str]) -> dict[str, Any]:
     """What a look of this moment would find and do; writes nothing."""
     with Bell() as bell:
-        waiting = children.new_failures(children.environment(settings, flags), bell)
-    rest = _rest(settings)
-    due = waiting >= settings.service.min_samples and not rest
+        worker = _Worker(settings, flags, bell)
+        waiting, rest = children.new_failures(worker.variables, bell), _rest(settings)
     return {
         "dry_run": True,
         "waiting": waiting,
         "min_samples": settings.service.min_samples,
         "training_rests_for": timing.in_words(rest),
-        "would": "play a night" if due else "wait",
+        "would": "play a night" if worker.worth_a_night(waiting) and not rest else "wait",
     }
 
 
@@ -127,7 +125,7 @@ class _Worker:
 
     def _look_and_play(self) -> float:
         waiting, rest = self.look()
-        if waiting < self.wanted.min_samples:
+        if not self.worth_a_night(waiting):
             self.state.errors = 0
             self._ping()
             return self.wanted.evolution_interval
@@ -135,10 +133,10 @@ class _Worker:
             logger.info("the last training was a short time ago: a night in %s", timing.in_words(rest))
             return min(rest, self.wanted.evolution_interval)
         code, words = self.night()
-        if code not in OUTCOMES and code is not None:
-            raise NightschoolError(f"the night failed (exit {code}): {words}")
-        if code != ExitCode.BUSY:
+        if code in ENDS:
             self.state.errors = 0
+        elif code not in (ExitCode.BUSY, None):
+            raise NightschoolError(f"the night failed (exit {code}): {words}")
         return self.wanted.evolution_interval
 
     def look(self) -> tuple[int, float]:
@@ -149,6 +147,10 @@ class _Worker:
         self.state.tell("looking", last_look=time.time(), waiting=waiting)
         logger.info("%d of %d new failures", waiting, self.wanted.min_samples)
         return waiting, _rest(self.settings)
+
+    def worth_a_night(self, waiting: int) -> bool:
+        """Whether enough has failed, or a night has to be played again."""
+        return waiting >= self.wanted.min_samples or self.state.owes_a_night
 
     def night(self) -> tuple[int | None, str]:
         """Play one; its exit code, and what it complained of."""

@@ -17,6 +17,7 @@ _LATE = 2  # intervals without a look
 _REPEATED = 3  # errors in a row
 _LONGEST_NIGHT = 24 * 3600.0  # seconds
 
+ENDS = {ExitCode.DONE, ExitCode.NOTHING_TO_DO, ExitCode.REFUSED, ExitCode.INCONCLUSIVE, ExitCode.ROLLED_BACK}
 OUTCOMES: dict[int, str] = {
     ExitCode.DONE: "a better model is serving",
     ExitCode.NOTHING_TO_DO: "nothing to do",
@@ -55,6 +56,12 @@ class State:
             "last_error": None,
             "last_night": night,
         }
+
+    @property
+    def owes_a_night(self) -> bool:
+        """The last one did not come to its end: what it had harvested is new no more, and still to be learned."""
+        night = self.facts["last_night"]
+        return night is not None and night["exit_code"] not in ENDS
 
     def tell(self, doing: str, **facts: Any) -> None:
         """Take note and publish. A disk that refuses is a warning: the service goes on without its file."""

@@ -1,4 +1,3 @@
-import logging
 from pathlib import Path
 
 import pytest
@@ -35,8 +34,8 @@ def test_a_message_with_line_breaks_is_one_line_on_the_screen_and_in_the_file(
     finally:
         for handler in logger.handlers:
             handler.close()
-        logger.handlers[:], logger.propagate, logger.level = before
-        logging.getLogger().manager._clear_cache()
+        logger.handlers[:], logger.propagate = before[:2]
+        logger.setLevel(before[2])
     said = capsys.readouterr().err.splitlines()
     assert said == ["WARNING asked: hello\\nERROR all is lost\\r\\x1b[31m\\u2028<3>x", "ERROR told"]
     written = (tmp_path / "nightschool.log").read_text().splitlines()

@@ -94,6 +94,14 @@ def test_one_look_ends_as_its_night_did_and_says_what_went_wrong(nights: Nights)
     assert "said: error: canary failed" in once.stdout
 
 
+def test_a_night_that_failed_is_played_again_though_its_harvest_has_decided_everything(nights: Nights):
+    (nights.folder / "logs" / "service.json").write_text('{"schema": 1, "last_night": {"exit_code": 70}}')
+    assert "would: play a night" in nights.run("service", "--dry-run").stdout
+    assert nights.run("service", "--once").returncode == 0
+    assert "deploy" in nights.calls
+    assert "would: wait" in nights.run("service", "--dry-run").stdout
+
+
 def test_failing_nights_do_not_end_the_service_and_make_it_unhealthy_until_one_ends_well(nights: Nights):
     nights.fails(3)
     nights.ends("doctor", 69)
@@ -269,7 +277,7 @@ def test_what_somebody_has_decided_is_not_new_until_more_is_said_about_it(nights
     (log,) = (nights.folder / "logs" / "interactions").glob("*.jsonl")
     first, second, _ = (row["id"] for row in jsonl.read(log))
     unsolved = [
-        {"interaction_id": each, "teacher": "somebody", "votes": {"cast": 2}, "weight": 1.0, "said_at": 0.0}
+        {"interaction_id": each, "teacher": "somebody", "votes": {"cast": 2}, "weight": 0.4, "said_at": 0.0}
         for each in (first, second)
     ]
     unsolved[1]["waits"] = True

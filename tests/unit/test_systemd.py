@@ -21,7 +21,8 @@ def install(folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
-    return run(folder, str(SOURCE / "install.sh"), NIGHTSCHOOL_HOME=str(folder), NIGHTSCHOOL=str(program), **variables)
+    named = {"NIGHTSCHOOL_HOME": str(folder), "NIGHTSCHOOL": str(program), **variables}
+    return run(folder, str(SOURCE / "install.sh"), **named)
 
 
 def run(folder: Path, *command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
