@@ -62,6 +62,7 @@ def look_once(settings: Settings, flags: Mapping[str, str]) -> dict[str, Any]:
         if rest:
             raise NothingToDo(f"the last training was a short time ago: {timing.in_words(rest)} to wait")
         code, words = worker.night()
+        worker.state.tell("stopped")
         return {"waiting": waiting, "exit_code": code, "outcome": _outcome(code), **({"said": words} if words else {})}
 
 
@@ -99,8 +100,7 @@ class _Worker:
             self.state.url,
         )
         while not self.bell.rung:
-            began = timing.uptime()
-            due = began + self._turn()
+            due = self._turn()
             self.state.tell("waiting", next_look=time.time() + max(0.0, due - timing.uptime()))
             while (left := due - timing.uptime()) > 0 and not self.bell.rung:
                 self.bell.wait(min(left, timing.LONGEST_NAP))
@@ -108,12 +108,13 @@ class _Worker:
         logger.info("stopped")
 
     def _turn(self) -> float:
-        """One look, and the night if it is time; returns the seconds from now to the next look."""
+        """One look, and the night if it is time; returns when to look again, in seconds of uptime."""
+        began = timing.uptime()
         try:
-            pause = self._look_and_play()
+            return began + self._look_and_play()
         except Exception as error:
             if self.bell.rung:
-                return 0.0
+                return began
             self.state.errors += 1
             pause = timing.pause(self.state.errors, self.wanted.retry, self.wanted.longest_retry)
             self.state.tell("waiting", last_error=str(error) or type(error).__name__)
@@ -121,9 +122,10 @@ class _Worker:
             # What we did not foresee leaves its traceback in the log file.
             foreseen = isinstance(error, NightschoolError)
             logger.error("%s; error %d in a row, again in %s", error, self.state.errors, again, exc_info=not foreseen)
-        return pause
+            return timing.uptime() + pause
 
     def _look_and_play(self) -> float:
+        """Returns the seconds from the beginning of this look to the next one."""
         waiting, rest = self.look()
         if not self.worth_a_night(waiting):
             self.state.errors = 0

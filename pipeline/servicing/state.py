@@ -61,7 +61,7 @@ class State:
     def owes_a_night(self) -> bool:
         """The last one did not come to its end: what it had harvested is new no more, and still to be learned."""
         night = self.facts["last_night"]
-        return night is not None and night["exit_code"] not in ENDS
+        return isinstance(night, dict) and night.get("exit_code") not in ENDS
 
     def tell(self, doing: str, **facts: Any) -> None:
         """Take note and publish. A disk that refuses is a warning: the service goes on without its file."""

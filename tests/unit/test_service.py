@@ -94,6 +94,14 @@ def test_one_look_ends_as_its_night_did_and_says_what_went_wrong(nights: Nights)
     assert "said: error: canary failed" in once.stdout
 
 
+def test_the_pause_after_an_error_begins_when_the_night_has_ended(nights: Nights):
+    nights.fails(3)
+    nights.ends("doctor", 69, seconds=4)
+    with serving(nights, retry="2s"):
+        wait_for(lambda: nights.said.get("errors_in_row") == 1 and nights.said["next_look"] is not None, 40)
+        assert nights.said["next_look"] - nights.said["last_night"]["ended"] >= 1.5
+
+
 def test_a_night_that_failed_is_played_again_though_its_harvest_has_decided_everything(nights: Nights):
     (nights.folder / "logs" / "service.json").write_text('{"schema": 1, "last_night": {"exit_code": 70}}')
     assert "would: play a night" in nights.run("service", "--dry-run").stdout
