@@ -7,7 +7,10 @@
 # home     NIGHTSCHOOL_HOME, else the folder above this one
 # ends     0 a better model serves   10 nothing to do   20 refused   21 inconclusive, or awaiting approval
 #          30 deployed, then rolled back   64–78 failed (the table stands in the README)   75 also: another night is running
-# leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if somebody is to be told
+# stopped  (SIGTERM, SIGINT) the stage that runs is ended and no other begins: 75, another night goes on from there.
+#          Only a deployment is finished first, with its watch: nobody else would take a bad model back.
+# leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if somebody is
+#          to be told, a ping at its beginning and at its end if night.ping_url is set
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,11 +18,10 @@ export NIGHTSCHOOL_HOME="${NIGHTSCHOOL_HOME:-$(dirname "$here")}"
 cd "$NIGHTSCHOOL_HOME" || exit 74
 mkdir -p logs || exit 74
 
-# One night at a time. flock -o keeps the lock out of our children: a server started from here must not hold it.
-if [ -z "${NIGHTSCHOOL_LOCKED:-}" ]; then
-    export NIGHTSCHOOL_LOCKED=1
-    exec flock -n -o -E 75 logs/night.lock "$0" "$@"
-fi
+# One night at a time. This shell itself holds the lock; stages do not get it (9>&-): a server that one of them started
+# would hold it for ever.
+exec 9>>logs/night.lock || exit 74
+flock -n -E 75 9 || exit
 
 nightschool="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
 [ -x "$nightschool" ] || nightschool=$(command -v nightschool) || { echo "error: nightschool is not installed" >&2; exit 78; }
@@ -29,14 +31,36 @@ log="logs/nightly_$night.log"
 
 say() { echo "$(date -u +%H:%M:%S) $*" | tee -a "$log"; }
 
+signals=0 running='' process=''
+stop() {
+    signals=$((signals + 1))
+    [ -z "$process" ] || [ "$running" = deploy ] || kill "$process" 2>/dev/null
+}
+trap stop TERM INT HUP
+
 # Run one stage; what it says goes to the log and, for cron's mail, its last words to the terminal.
+# In the background, for a shell that waits hears a signal at once; `wait` begins again when a signal has ended it.
 stage() {
-    local started=$SECONDS code
-    "$nightschool" "$@" >>"$log" 2>&1
-    code=$?
+    local started=$SECONDS code heard
+    ((signals == 0)) || return 75
+    running=$1
+    "$nightschool" "$@" >>"$log" 2>&1 9>&- &
+    process=$!
+    ((signals == 0)) || stop
+    until
+        heard=$signals
+        wait "$process"
+        code=$?
+        ((heard == signals))
+    do :; done
+    process=''
     say "$(printf '%-14s %4d s  exit %d' "$1" $((SECONDS - started)) "$code")"
+    ((signals == 0 || code <= 128)) || code=75 # it was ended by us
     return "$code"
 }
+
+# Whatever comes of it: a dead receiver changes nothing.
+ping() { "$nightschool" ping "$1" >>"$log" 2>&1 9>&- || true; }
 
 learn() {
     stage build-dataset || return
@@ -77,6 +101,7 @@ play() {
 }
 
 say "night $night in $NIGHTSCHOOL_HOME"
+ping start
 play
 code=$?
 
@@ -89,9 +114,11 @@ case $code in
         ! grep -q 'awaiting approval until' "$log" || ending="awaiting approval, the incumbent stays until then"
         ;;
     30) ending="deployed, then rolled back" ;;
+    75) ((signals)) && ending="stopped" || ending="failed" ;;
     *) ending="failed" ;;
 esac
-[ "$code" -ge 64 ] && grep -hE '^(error|hint): ' "$log" | tail -2 >&2
+[ "$ending" = stopped ] || signals=0 # what is left to do takes seconds
+[ "$code" -ge 64 ] && [ "$ending" != stopped ] && grep -hE '^(error|hint): ' "$log" | tail -2 >&2
 
 # Documents that the model in service has learned leave the daily buffer; after a rollback they come back.
 case $code in 0 | 30) [ ! -d training_data/documents ] || stage rag settle ;; esac
@@ -100,7 +127,11 @@ case $code in 0 | 30) [ ! -d training_data/documents ] || stage rag settle ;; es
 stage versions prune
 find logs -maxdepth 1 -name 'nightly_*.log' -mtime +90 -delete
 
-stage notify
+# Whoever stopped it knows.
+if [ "$ending" != stopped ]; then
+    stage notify
+    ping "$code"
+fi
 say "$ending (exit $code)"
 command -v logger >/dev/null 2>&1 && logger -t nightschool -- "run $night: $ending (exit $code)" 2>/dev/null
 exit "$code"

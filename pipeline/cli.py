@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from pipeline.commands import (
     config,
+    continuous,
     memory,
     metrics,
     models,
@@ -38,14 +39,16 @@ app = typer.Typer(
 )
 app.add_typer(night.commands)
 app.add_typer(observe.commands)
+app.add_typer(continuous.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
 for group in (versions, sources, models, patterns, metrics, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def shared(
+    context: typer.Context,
     home: Annotated[
         Path | None, typer.Option(help="Folder of loras/, logs/, … Default: NIGHTSCHOOL_HOME, else the working folder.")
     ] = None,
@@ -53,6 +56,7 @@ def shared(
         list[str] | None, typer.Option("--set", help="Override a setting: --set train.epochs=2. May be repeated.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Messages of every step on stderr.")] = False,
+    health_check: Annotated[bool, typer.Option("--health-check", help="The same as the command doctor.")] = False,
 ) -> None:
     """Options that every command takes, before its name."""
     from pipeline.lib.errors import UsageError
@@ -69,6 +73,11 @@ def shared(
     if not root.is_dir():
         raise UsageError(f"no folder {root}", "--home and NIGHTSCHOOL_HOME name an existing folder")
     configure(root / "logs", verbose)
+    if health_check:
+        observe.doctor()
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise UsageError("no command", "see --help")
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from pipeline.backends.executors.choice import executor_of
 from pipeline.backends.executors.interface import Executor
 from pipeline.backends.sources import selection
 from pipeline.backends.sources.failures import Found
+from pipeline.backends.sources.interface import Row
 from pipeline.backends.teachers.choice import Seats, ledger_of, nothing_allowed, seated
 from pipeline.backends.teachers.council import Decision
 from pipeline.backends.teachers.deciding import Council, decisions, obstacle, without_teacher
@@ -105,8 +106,7 @@ def harvest(
     with executor_of(settings) as executor:
         chosen = selection.selected(settings, since, until, executor, found)
         if dry_run:
-            outcomes = Counter("failures" if reason is None else reason for _, reason in chosen)
-            return {"dry_run": True, **outcomes, **found.to_json()}
+            return {"dry_run": True, **_counted(settings.layout, until, chosen), **found.to_json()}
         written = selection.write(settings, files, chosen, executor)
         _warn(found)
         waiting = _waiting(settings.layout, until)
@@ -127,6 +127,19 @@ def harvest(
     }
     write_json(files.manifest, manifest)
     return {**manifest, "manifest": str(files.manifest.relative_to(settings.home))}
+
+
+def _counted(layout: Layout, until: float, chosen: Iterable[tuple[Row, str | None]]) -> dict[str, int]:
+    """How many there are by what would become of them; `new`: failures that nobody has decided, older ones too."""
+    known, outcomes = harvests.decided_by_anybody(layout), Counter({"failures": 0})
+    new = {each.id for each in _failures(layout, until) if each.news > known.get(each.id, ())}
+    for row, reason in chosen:
+        outcomes["failures" if reason is None else reason] += 1
+        if reason is None:
+            failure = Failure.model_validate(row)
+            if failure.news > known.get(failure.id, ()) and obstacle(failure) is None:
+                new.add(failure.id)
+    return {**outcomes, "new": len(new)}
 
 
 def _warn(found: Found) -> None:

@@ -8,7 +8,6 @@ writes  `logs/interactions/YYYY-MM-DD.jsonl`, `logs/metrics.sqlite`, `logs/contr
 import os
 import secrets
 import signal
-import socket
 
 import uvicorn
 
@@ -19,7 +18,7 @@ from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib import generations, lineage, questions
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import BusyError
+from pipeline.lib.doors import listen
 from pipeline.lib.files import locked, write_json
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
@@ -44,7 +43,7 @@ def serve(settings: Settings) -> None:
     """
     layout = settings.layout
     with locked(layout.lock("serve"), "a gateway for this home"):
-        door = _bind(settings)
+        door = listen(settings.server.host, settings.server.port, "set server.port")
         base = lineage.require_current_base(settings)
         engine = choice.start(settings, _probe_pool(settings))
         incumbent = generations.incumbent(layout)
@@ -61,19 +60,6 @@ def serve(settings: Settings) -> None:
         # uvicorn stops gracefully, then raises SIGTERM once more: for us a stop that was asked for is a good end.
         signal.signal(signal.SIGTERM, lambda *_: None)
         uvicorn.Server(config).run(sockets=[door])
-
-
-def _bind(settings: Settings) -> socket.socket:
-    door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        door.bind((settings.server.host, settings.server.port))
-    except OSError as error:
-        raise BusyError(
-            f"cannot listen on {settings.server_url}: {error.strerror}",
-            "another program has the port; set server.port",
-        ) from error
-    return door
 
 
 def _token(layout: Layout) -> str:

@@ -1,6 +1,6 @@
 """status: what is current on disk, what the server says it serves, what ran last.
 
-reads   `loras/`, `logs/runs.jsonl`; asks the gateway
+reads   `loras/`, `logs/runs.jsonl`, `logs/service.json`; asks the gateway
 """
 
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError
+from pipeline.servicing import state as servicing
 
 
 def status(settings: Settings) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def status(settings: Settings) -> dict[str, Any]:
             }
             for each in generations.all_complete(layout)
         ],
+        "service": servicing.glance(layout),
         "last_run": runs.of_night(layout, lines[-1]["run"]) if lines else [],
     }
 
@@ -40,6 +42,19 @@ def _server(settings: Settings) -> dict[str, Any]:
     except NightschoolError as error:
         return {"status": "down", "reason": str(error)}
     return {key: health[key] for key in ("status", "adapter", "adapter_sha256", "base_sha256")}
+
+
+def _service(said: dict[str, Any]) -> str:
+    if not said["running"]:
+        return "not running"
+    parts = [said["state"]]
+    if said["waiting"] is not None:
+        parts.append(f"{said['waiting']} of {said['min_samples']} new failures")
+    if said["next_look"]:
+        parts.append(f"next look {datetime.fromtimestamp(said['next_look'], UTC):%Y-%m-%d %H:%M}")
+    if said["errors_in_row"]:
+        parts.append(f"{said['errors_in_row']} errors in a row: {said['last_error']}")
+    return ", ".join(parts)
 
 
 def show(state: dict[str, Any]) -> None:
@@ -55,6 +70,8 @@ def show(state: dict[str, Any]) -> None:
         console.print(f"server            serves {server['adapter']}{agrees}", highlight=False)
     else:
         console.print(f"server            [yellow]down[/yellow]: {server['reason']}", highlight=False)
+    if state["service"]:
+        console.print(f"service           {_service(state['service'])}", highlight=False, markup=False)
     if state["generations"]:
         table = Table("generation", "parent", "verdict", "rows")
         for each in state["generations"]:

@@ -28,6 +28,7 @@ from pipeline.lib.sections import (
     Secret,
     Section,
     Server,
+    Service,
     Train,
     Validation,
     Vm,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     notify: Notify = Notify()
     metrics: Metrics = Metrics()
     night: Night = Night()
+    service: Service = Service()
 
     @property
     def layout(self) -> Layout:

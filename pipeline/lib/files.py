@@ -155,3 +155,15 @@ def locked(path: Path, what: str, wait: bool = False) -> Iterator[None]:
                 raise
             raise BusyError(f"{what} is already running", f"wait for it; the lock is {path}") from error
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds this lock; looking takes a shared one for a moment."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

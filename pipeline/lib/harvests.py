@@ -1,6 +1,6 @@
 """The harvest files of `training_data/`: which there are, and what stands in them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,10 +105,20 @@ def decided(layout: Layout, teacher: str, samples: int) -> dict[str, tuple[float
     With what was known of the failure then (`records.Failure.news`): somebody may say more about it later. Where a
     teacher or judge who was to be heard did not answer (`waits`), it is not decided.
     """
+    failed = (each for each in unsolved(layout) if each["teacher"] == teacher and _drawn(each, samples))
+    return _news(layout, failed)
+
+
+def decided_by_anybody(layout: Layout) -> dict[str, tuple[float, float]]:
+    """Like `decided`, whoever the teacher was and however many drafts there were."""
+    return _news(layout, unsolved(layout))
+
+
+def _news(layout: Layout, failed: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
     known = {
         str(record["interaction_id"]): (float(record.get("weight", 1.0)), float(record.get("said_at", "inf")))
-        for record in unsolved(layout)
-        if record["teacher"] == teacher and not record.get("waits") and _drawn(record, samples)
+        for record in failed
+        if not record.get("waits")
     }
     for rewrite in rewrites(layout):
         news = (rewrite.weight, rewrite.said_at)

@@ -107,6 +107,11 @@ class Layout:
         return self.logs / "metrics.sqlite"
 
     @property
+    def service(self) -> Path:
+        """What the continuous service is doing."""
+        return self.logs / "service.json"
+
+    @property
     def control_token(self) -> Path:
         """The secret that opens the server's control endpoints."""
         return self.logs / "control.token"

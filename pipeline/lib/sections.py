@@ -46,7 +46,17 @@ def _percent(value: Any) -> Any:
     return float(value[:-1]) / 100 if isinstance(value, str) and value[:-1].isdecimal() and value[-1] == "%" else value
 
 
+def _seconds(value: Any) -> Any:
+    """90s, 30m, 1h and 1d are seconds too."""
+    if isinstance(value, str) and value[-1:] in _UNITS and value[:-1].replace(".", "", 1).isdecimal():
+        return float(value[:-1]) * _UNITS[value[-1]]
+    return value
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
 Share = Annotated[float, BeforeValidator(_percent)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(allow_inf_nan=False)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
 # Never shown: not in an error, a log, a page, or by `config show`.
 Secret = Annotated[SecretStr, PlainSerializer(lambda secret: "(set)" if secret else "", return_type=str)]
@@ -480,3 +490,20 @@ class Night(Section):
         description="no round begins that will not be over by then, if it takes as long as the last; 0: no limit",
     )
     minimum_disk_gb: float = Field(2.0, ge=0, description="free space without which nothing starts")
+    ping_url: Secret | None = Field(
+        None, description="dead-man ping in the manner of healthchecks.io (a secret: better in the environment)"
+    )
+
+
+class Service(Section):
+    """The continuous mode, `nightschool service`. Seconds, or 90s, 30m, 1h."""
+
+    evolution_interval: Seconds = Field(3600, gt=0, description="how often it looks for new failures")
+    training_interval: Seconds = Field(1800, ge=0, description="least time from one training to the next night")
+    min_samples: int = Field(50, ge=1, description="new failures with which a night is worth while")
+    port: int = Field(8081, ge=0, le=65535, description="where GET /health answers, on this machine; 0 = any free one")
+    retry: Seconds = Field(60, gt=0, description="pause after an error; it doubles with each further error …")
+    longest_retry: Seconds = Field(6 * 3600, gt=0, description="… up to this one")
+    script: str | None = Field(
+        None, description="what plays a night (relative to home); none = cron/nightly_improvement.sh"
+    )

@@ -3,12 +3,18 @@
 import re
 import unicodedata
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LOGIN = re.compile(r"://[^/?#\s]*@")
 
 
 def normalize(text: str) -> str:
     """Fold case, width and white space. Digits and signs stay: `7 + 2` and `7 - 2` are different questions."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def one_line(text: str) -> str:
+    """Control characters written out (`\\n`, `\\x1b`): a message stays one line, and paints no terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def without_logins(text: str) -> str:

@@ -14,7 +14,7 @@ NEVER = {"torch", "transformers", "trl", "peft", "datasets"}
 # `serve` is missing on purpose: it opens the model. The others run from a crontab and have to start quickly.
 STAGES = ["harvest", "build_dataset", "train", "canary", "deploy", "rollback", "notify", "doctor", "status", "report"]
 STAGES += ["prune", "versions", "compare", "explain", "approve", "validate", "switch_base", "sources", "models"]
-STAGES += ["patterns", "vm"]
+STAGES += ["patterns", "vm", "service", "ping"]
 
 
 def cli(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
