@@ -62,8 +62,9 @@ def _gateway(home: Path, url: str, records: bool) -> Gateway:
 
 
 def medians(took: dict[str, list[float]]) -> dict[str, float]:
-    """The median of each, in milliseconds."""
-    return {name: round(statistics.median(values), 4) for name, values in took.items()}
+    """The median of each and that of the differences of neighbours, in milliseconds."""
+    differences = [one - other for one, other in zip(took["with"], took["without"], strict=True)]
+    return {name: round(statistics.median(values), 4) for name, values in {**took, "more": differences}.items()}
 
 
 def microseconds_of_add(folder: Path, count: int) -> float:
