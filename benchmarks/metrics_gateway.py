@@ -23,7 +23,11 @@ _BODY = {"model": "stub", "messages": [{"role": "user", "content": "What is the 
 
 
 def overhead(folder: Path, requests: int) -> dict[str, list[float]]:
-    """Milliseconds of each request `with` and `without` recording, after twenty of each that do not count."""
+    """What each request took `with` and `without` recording, after twenty of each that do not count.
+
+    Milliseconds on the clock, and as `with_cpu` and `without_cpu` of processor time: that of the whole process, on a
+    machine that has other things to do the surer figure.
+    """
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "benchmarks.stub_engine", url.rpartition(":")[2]]
     with running(command, f"{url}/v1/models", cwd=REPOSITORY):
@@ -31,8 +35,9 @@ def overhead(folder: Path, requests: int) -> dict[str, list[float]]:
 
 
 async def _in_turn(folder: Path, url: str, requests: int) -> dict[str, list[float]]:
-    took: dict[str, list[float]] = {"with": [], "without": []}
-    gateways = {name: _gateway(folder / name, url, records=name == "with") for name in took}
+    took: dict[str, list[float]] = {"with": [], "without": [], "with_cpu": [], "without_cpu": []}
+    names = ["with", "without"]
+    gateways = {name: _gateway(folder / name, url, records=name == "with") for name in names}
     async with AsyncExitStack() as stack:
         clients = {}
         for name, gateway in gateways.items():
@@ -41,13 +46,14 @@ async def _in_turn(folder: Path, url: str, requests: int) -> dict[str, list[floa
             client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
             clients[name] = await stack.enter_async_context(client)
         for number in range(-20, requests):
-            for name in took if number % 2 else reversed(took):  # neither always comes first
-                begun = time.perf_counter()
+            for name in names if number % 2 else reversed(names):  # neither always comes first
+                begun, worked = time.perf_counter(), time.process_time()
                 answer = await clients[name].post("/v1/chat/completions", json=_BODY)
-                milliseconds = (time.perf_counter() - begun) * 1000
+                ended, work = time.perf_counter(), time.process_time() - worked
                 assert answer.status_code == 200, answer.text
                 if number >= 0:
-                    took[name].append(milliseconds)
+                    took[name].append((ended - begun) * 1000)
+                    took[f"{name}_cpu"].append(work * 1000)
     assert gateways["with"].store is not None
     assert not gateways["with"].store.lost
     return took
@@ -62,9 +68,12 @@ def _gateway(home: Path, url: str, records: bool) -> Gateway:
 
 
 def medians(took: dict[str, list[float]]) -> dict[str, float]:
-    """The median of each and that of the differences of neighbours, in milliseconds."""
-    differences = [one - other for one, other in zip(took["with"], took["without"], strict=True)]
-    return {name: round(statistics.median(values), 4) for name, values in {**took, "more": differences}.items()}
+    """The median of each, and those of the differences of neighbours as `more` and `more_cpu`, in milliseconds."""
+    differences = {
+        f"more{kind}": [one - other for one, other in zip(took[f"with{kind}"], took[f"without{kind}"], strict=True)]
+        for kind in ("", "_cpu")
+    }
+    return {name: round(statistics.median(values), 4) for name, values in {**took, **differences}.items()}
 
 
 def microseconds_of_add(folder: Path, count: int) -> float:
