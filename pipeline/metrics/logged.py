@@ -26,7 +26,7 @@ def query(line: Mapping[str, Any], error: str | None = None) -> QueryMetric:
         line.get("adapter"),
         line.get("latency_ms"),
         line.get("first_token_ms"),
-        line.get("tokens"),
+        line.get("tokens") or None,  # engines that do not tell are logged with none
         line.get("confidence"),
         line.get("success"),
         None if line.get("error") is None else error or _UNKNOWN,

@@ -32,7 +32,7 @@ _PATIENCE = 1.0  # seconds for which whoever adds faster than the disk takes wai
 
 
 class MetricsStore:
-    """Records rows for this process; safe from several threads."""
+    """Records rows for this process, not for its forks; safe from several threads."""
 
     def __init__(self, path: Path, *, rows: int = 100, seconds: float = 60.0) -> None:
         """Nothing happens before the first row.
@@ -166,15 +166,23 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         db = _opened(path)
-        try:
-            yield db
-        finally:
-            db.close()
+    except (sqlite3.Error, OSError) as error:
+        raise _unreadable(path, error) from error
+    try:
+        yield db
     except sqlite3.DatabaseError as error:
         if database.is_corrupt(error):
-            hint = "the next process that records keeps it aside; `nightschool metrics rebuild` makes it anew"
-            raise BadRecordError(f"{path} is corrupt: {error}", hint) from error
+            raise _unreadable(path, error) from error
         raise
+    finally:
+        db.close()
+
+
+def _unreadable(path: Path, error: Exception) -> BadRecordError:
+    if database.is_corrupt(error):
+        hint = "the next process that records keeps it aside; `nightschool metrics rebuild` makes it anew"
+        return BadRecordError(f"{path} is corrupt: {error}", hint)
+    return BadRecordError(f"cannot read {path}: {error}", "check the rights of the file and its folder")
 
 
 def _opened(path: Path) -> sqlite3.Connection:

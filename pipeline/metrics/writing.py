@@ -54,8 +54,17 @@ def _newer(kind: type[Row]) -> str:
 _CONFLICTS = {kind: _newer(kind) for kind in _TABLES}
 
 # What Python and SQLite say to a value that the tables do not take: a text that is no UTF-8, an integer of 30 digits.
-_BAD_VALUES = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, ValueError, TypeError)
-_BAD_ROW = (*_BAD_VALUES, OverflowError, AttributeError, sqlite3.DataError)
+_BAD_ROW = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 
 
 def write(db: sqlite3.Connection, rows: Sequence[AnyRow], oldest: float = -math.inf) -> list[tuple[AnyRow, Exception]]:

@@ -112,7 +112,7 @@ def test_a_request_that_fails_is_recorded_with_the_kind_of_its_error(
     with opened(settings, engine) as client:
         assert ask(client, stream=stream).status_code >= 400
     (query,) = rows(settings)
-    assert (query["error"], query["success"]) == (kind, 0)
+    assert (query["error"], query["success"], query["tokens"]) == (kind, 0, None)
 
 
 def test_nothing_that_people_wrote_is_in_the_store(settings: Settings):

@@ -124,7 +124,7 @@ Said = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(Queries | Said | st.just("flush") | st.just("another")))
 def test_the_daily_tables_are_the_sums_of_the_rows_however_these_came(
     tmp_path_factory: pytest.TempPathFactory, steps: list[QueryMetric | FeedbackMetric | str]
@@ -178,6 +178,7 @@ def test_of_the_totals_of_a_strategy_the_last_stay(path: Path):
         asked(2, at=1e300),
         asked(2, success="perhaps"),
         FeedbackMetric("2", AT, "starter", thumb=5),
+        "no row at all",
     ],
 )
 def test_a_row_that_makes_no_sense_is_dropped_alone_and_said(path: Path, bad: Row, caplog: pytest.LogCaptureFixture):
@@ -386,6 +387,12 @@ def test_a_corrupt_file_is_an_error_for_readers(path: Path):
     with pytest.raises(BadRecordError, match="is corrupt") as caught, reading(path):
         pass
     assert "rebuild" in caught.value.hint
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_with_its_name(path: Path):
+    path.mkdir(parents=True)
+    with pytest.raises(BadRecordError, match=f"cannot read {path}"), reading(path):
+        pass
 
 
 def test_readers_find_what_was_committed_while_the_writer_lives(path: Path):
