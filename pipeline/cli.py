@@ -20,6 +20,7 @@ from pipeline.commands import (
     patterns,
     people,
     rag,
+    sinks,
     sources,
     starter,
     versions,
@@ -39,6 +40,7 @@ app.add_typer(night.commands)
 app.add_typer(observe.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
+app.add_typer(sinks.commands)
 for group in (versions, sources, models, patterns, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 

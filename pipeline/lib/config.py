@@ -26,6 +26,7 @@ from pipeline.lib.sections import (
     Sandbox,
     Section,
     Server,
+    Sinks,
     Train,
     Validation,
     Vm,
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
+    sinks: Sinks = Sinks()
     night: Night = Night()
 
     @property
@@ -180,7 +182,7 @@ def _explained(error: ValidationError) -> ConfigurationError:
 
 def _shown(where: str, value: Any) -> str:
     """The value that does not fit, where it cannot hold a secret."""
-    if where in ("notify", "notify.webhook") or where.endswith(".key_variable") or isinstance(value, dict | list):
+    if where in ("notify", "notify.webhook", "sinks.influx_token") or where.endswith(".key_variable") or isinstance(value, dict | list):
         return ""
     return f" (got {without_logins(repr(value))})"
 
