@@ -1,12 +1,7 @@
 """A metrics store as some nights and days leave it."""
 
-import math
-import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.metrics.rows import (
@@ -16,90 +11,37 @@ from pipeline.metrics.rows import (
     QueryMetric,
     ResourceSample,
     Row,
+    Status,
     Strategy,
     SystemEvent,
 )
-from pipeline.metrics.schema import MIGRATIONS
+from pipeline.metrics.store import MetricsStore
 
-_TABLES = {
-    QueryMetric: "query_metrics",
-    FeedbackMetric: "feedback_metrics",
-    EvolutionMetric: "evolution_metrics",
-    KpiSnapshot: "kpi_snapshots",
-    Strategy: "evolution_strategies",
-    SystemEvent: "system_events",
-    ResourceSample: "resource_samples",
-}
 DAY = 86_400.0
 STAGES = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy")
 
 
 def fill(path: Path, rows: Iterable[Row]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    begun = path.exists()
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("PRAGMA synchronous = OFF")
-        if not begun:
-            for migration in MIGRATIONS:
-                db.executescript(migration)
-            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-            db.execute("PRAGMA journal_mode = WAL")
+    with MetricsStore(path) as store:
         for row in rows:
-            values = asdict(row)
-            if isinstance(row, QueryMetric):
-                values["query_type"] = row.query_type
-                _sum_up_query(db, row)
-            if isinstance(row, FeedbackMetric):
-                _sum_up_feedback(db, row)
-            names, marks = ", ".join(values), ", ".join("?" * len(values))
-            db.execute(f"INSERT OR REPLACE INTO {_TABLES[type(row)]} ({names}) VALUES ({marks})", [*values.values()])
+            store.add(row)
+    assert store.lost == 0
     return path
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
-
-
-def _sum_up_query(db: sqlite3.Connection, row: QueryMetric) -> None:
-    key = (_day(row.at), row.agent, row.query_type)
-    db.execute("INSERT OR IGNORE INTO daily_summaries (day, agent, query_type) VALUES (?, ?, ?)", key)
-    db.execute(
-        "UPDATE daily_summaries SET queries = queries + 1, errors = errors + ?, tokens = tokens + ?,"
-        " latency_ms_sum = latency_ms_sum + ?, latency_ms_count = latency_ms_count + ?"
-        " WHERE day = ? AND agent = ? AND query_type = ?",
-        (int(row.error is not None), row.tokens or 0, row.latency_ms or 0, int(row.latency_ms is not None), *key),
-    )
-    if row.latency_ms:
-        bucket = math.floor(math.log(row.latency_ms, 1.1))
-        db.execute(
-            "INSERT INTO daily_latencies VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET queries = queries + 1",
-            (*key, bucket),
-        )
-
-
-def _sum_up_feedback(db: sqlite3.Connection, row: FeedbackMetric) -> None:
-    key = (_day(row.at), row.agent)
-    db.execute("INSERT OR IGNORE INTO daily_feedback (day, agent) VALUES (?, ?)", key)
-    db.execute(
-        "UPDATE daily_feedback SET thumbs_up = thumbs_up + ?, thumbs_down = thumbs_down + ?, comments = comments + ?,"
-        " edits = edits + ?, successes = successes + ?, failures = failures + ? WHERE day = ? AND agent = ?",
-        (
-            row.thumb == 1,
-            row.thumb == -1,
-            row.comment,
-            row.edited,
-            row.success is True,
-            row.success is False,
-            *key,
-        ),
-    )
 
 
 def a_week(now: float | None = None) -> list[Row]:
     """Seven days of requests, seven nights: deployed, refused, nothing, inconclusive, failed, deployed, rolled back."""
     now = time.time() if now is None else now
     rows: list[Row] = []
-    endings = ("deployed", "refused", "nothing", "inconclusive", "failed", "deployed", "rolled_back")
+    endings: tuple[Status, ...] = (
+        "deployed",
+        "refused",
+        "nothing",
+        "inconclusive",
+        "failed",
+        "deployed",
+        "rolled_back",
+    )
     for number, status in enumerate(endings):
         began = now - (len(endings) - number) * DAY + 3600
         rows += _a_night(f"r{number}", began, status, 0.5 + 0.05 * number)
@@ -108,7 +50,7 @@ def a_week(now: float | None = None) -> list[Row]:
     return rows
 
 
-def _a_night(run: str, began: float, status: str, before: float) -> list[Row]:
+def _a_night(run: str, began: float, status: Status, before: float) -> list[Row]:
     code = {"nothing": 10, "refused": 20, "inconclusive": 21, "rolled_back": 30, "failed": 70}.get(status, 0)
     last = {"nothing": 2, "failed": 3, "refused": 4, "inconclusive": 4}.get(status, 5)
     rows: list[Row] = [
@@ -131,7 +73,7 @@ def _a_night(run: str, began: float, status: str, before: float) -> list[Row]:
             "starter",
             run,
             "sft",
-            status,  # type: ignore[arg-type]
+            status,
             began,
             60.0 * (last + 1),
             generation=run if trained else None,

@@ -182,7 +182,11 @@ def _explained(error: ValidationError) -> ConfigurationError:
 
 def _shown(where: str, value: Any) -> str:
     """The value that does not fit, where it cannot hold a secret."""
-    if where in ("notify", "notify.webhook", "sinks.influx_token") or where.endswith(".key_variable") or isinstance(value, dict | list):
+    if (
+        where in ("notify", "notify.webhook", "sinks.influx_token")
+        or where.endswith(".key_variable")
+        or isinstance(value, dict | list)
+    ):
         return ""
     return f" (got {without_logins(repr(value))})"
 

@@ -364,9 +364,7 @@ class Notify(Section):
 class Sinks(Section):
     """Other systems that get the metrics, see docs/observability.md. All of them at once, or none."""
 
-    textfile: str | None = Field(
-        None, description="file for Prometheus' textfile collector (….prom, relative to home)"
-    )
+    textfile: str | None = Field(None, description="file for Prometheus' textfile collector (….prom, relative to home)")
     pushgateway: str | None = Field(None, description="URL of a Pushgateway of Prometheus")
     influx_url: str | None = Field(None, description="URL of an InfluxDB, version 1 or 2")
     influx_database: str | None = Field(None, description="version 1: its database")
@@ -387,7 +385,9 @@ class Sinks(Section):
     @model_validator(mode="after")
     def _says_where_in_influx(self) -> Self:
         if self.influx_url and not self.influx_database and not (self.influx_org and self.influx_bucket):
-            raise ValueError("influx_url needs influx_database (version 1), or influx_org and influx_bucket (version 2)")
+            raise ValueError(
+                "influx_url needs influx_database (version 1), or influx_org and influx_bucket (version 2)"
+            )
         return self
 
 

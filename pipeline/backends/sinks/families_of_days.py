@@ -33,7 +33,9 @@ def families(db: sqlite3.Connection) -> Iterator[Metric]:
 
 
 def _latencies(db: sqlite3.Connection) -> HistogramMetricFamily:
-    family = HistogramMetricFamily("nightschool_query_duration_seconds", "Time to the whole answer", labels=["agent_id"])
+    family = HistogramMetricFamily(
+        "nightschool_query_duration_seconds", "Time to the whole answer", labels=["agent_id"]
+    )
     seconds = dict(db.execute("SELECT agent, SUM(latency_ms_sum) / 1000 FROM daily_summaries GROUP BY 1").fetchall())
     # Bucket b of the store ends at 1.1 ^ (b + 1) ms, so those below a step have lasted at most 1.1 ^ step.
     within = ", ".join(f"SUM(queries) FILTER (WHERE bucket < {step})" for step in STEPS)

@@ -27,12 +27,22 @@ REACHED = {
     "rolled_back": ("trained", "deployed", "rolled_back"),
 }
 
-# How long an attempt took is known when it has ended: something was decided, or the next one has begun.
-_ENDED = """
-    SELECT agent, evolution_type, seconds FROM (
-        SELECT *, MAX(started_at) OVER (PARTITION BY agent) AS newest FROM evolution_metrics
-    ) WHERE status != 'nothing' AND (status != 'trained' OR started_at < newest)
-"""
+_DATED = "(SELECT *, MAX(started_at) OVER (PARTITION BY agent) AS newest FROM evolution_metrics)"
+# A night that still runs has brought "nothing" so far: that counts when the next one has begun.
+_KNOWN = f"{_DATED} WHERE status != 'nothing' OR started_at < newest"
+# How long an attempt took is known when something was decided, or the next one has begun.
+_ENDED = f"{_DATED} WHERE status != 'nothing' AND (status != 'trained' OR started_at < newest)"
+
+# Of a model's last attempt that measured it: name, column, meaning.
+_MEASURED = (
+    ("evolution_performance_improvement", "improvement", "Gain of the last judged candidate, a difference of shares"),
+    ("nightschool_performance_before_ratio", "performance_before", "Held-out success before the last candidate"),
+    ("nightschool_performance_after_ratio", "performance_after", "Held-out success of the last judged candidate"),
+    ("nightschool_training_samples", "samples", "Rows of the last training"),
+    ("nightschool_training_cpu_ratio", "cpu_percent / 100", "Processors that the last training kept busy"),
+    ("nightschool_training_gpu_memory_bytes", "gpu_memory_used_mb * 1e6", "Most GPU memory of the last training"),
+    ("nightschool_training_network_bytes", "network_mb * 1e6", "Network traffic during the last training"),
+)
 
 
 def families(db: sqlite3.Connection) -> Iterator[Metric]:
@@ -60,12 +70,10 @@ def families(db: sqlite3.Connection) -> Iterator[Metric]:
 def _reached(db: sqlite3.Connection) -> Counter[tuple[str, str, str]]:
     """How many attempts of (agent, type) reached a status; zeros too, so that the first one is an increase."""
     found: Counter[tuple[str, str, str]] = Counter()
-    rows = db.execute(
-        "SELECT agent, evolution_type, status, COUNT(*) AS attempts FROM evolution_metrics GROUP BY 1, 2, 3"
-    )
+    kinds = db.execute("SELECT DISTINCT agent, evolution_type FROM evolution_metrics")
+    found.update({(agent, kind, status): 0 for agent, kind in kinds for status in REACHED})
+    rows = db.execute(f"SELECT agent, evolution_type, status, COUNT(*) FROM {_KNOWN} GROUP BY 1, 2, 3")
     for agent, kind, status, attempts in rows:
-        for each in REACHED:
-            found[agent, kind, each] += 0
         for each in REACHED.get(status, (status,)):
             found[agent, kind, each] += attempts
     return found
@@ -76,7 +84,7 @@ def _durations(db: sqlite3.Connection) -> HistogramMetricFamily:
         "evolution_duration_seconds", "How long attempts took", labels=["agent_id", "evolution_type"]
     )
     within = ", ".join(f"SUM(seconds <= {bound})" for bound in DURATIONS)
-    rows = db.execute(f"SELECT agent, evolution_type, SUM(seconds), COUNT(*), {within} FROM ({_ENDED}) GROUP BY 1, 2")
+    rows = db.execute(f"SELECT agent, evolution_type, SUM(seconds), COUNT(*), {within} FROM {_ENDED} GROUP BY 1, 2")
     for agent, kind, seconds, attempts, *counts in rows:
         buckets = [(str(float(bound)), float(count)) for bound, count in zip(DURATIONS, counts, strict=True)]
         family.add_metric([agent, kind], [*buckets, ("+Inf", float(attempts))], seconds)
@@ -88,7 +96,8 @@ def _last_attempt(db: sqlite3.Connection) -> Iterator[Metric]:
 
     def last(expression: str) -> list[tuple[float]]:
         return db.execute(
-            f"SELECT {expression} FROM evolution_metrics WHERE {expression} IS NOT NULL ORDER BY started_at DESC LIMIT 1"
+            f"SELECT {expression} AS value FROM evolution_metrics WHERE value IS NOT NULL"
+            " ORDER BY started_at DESC LIMIT 1"
         ).fetchall()
 
     yield gauge("autogen_training_loss", "Loss at the end of the last training", [], last("loss"))
@@ -121,25 +130,18 @@ def _last_attempt(db: sqlite3.Connection) -> Iterator[Metric]:
 
 def _last_per_agent(db: sqlite3.Connection) -> Iterator[Metric]:
     """Gauges of each model: of its last attempt that measured them."""
-    for name, expression, meaning in (
-        ("evolution_performance_improvement", "improvement", "Gain of the last judged candidate, as a difference of shares"),
-        ("nightschool_evolution_performance_before", "performance_before", "Held-out success of the model before the last candidate"),
-        ("nightschool_evolution_performance_after", "performance_after", "Held-out success of the last judged candidate"),
-        ("nightschool_evolution_samples", "samples", "Rows of the last training"),
-        ("nightschool_evolution_cpu_ratio", "cpu_percent / 100", "Processors that the last training kept busy"),
-        ("nightschool_evolution_gpu_memory_used_mb", "gpu_memory_used_mb", "Most GPU memory of the last training, in MB"),
-        ("nightschool_evolution_network_mb", "network_mb", "Network traffic of the last training, in MB"),
-    ):
+    for name, expression, meaning in _MEASURED:
         # SQLite takes a bare column from the row that has the maximum.
         rows = db.execute(
-            f"SELECT agent, {expression} AS value, MAX(started_at) FROM evolution_metrics WHERE value IS NOT NULL GROUP BY agent"
+            f"SELECT agent, {expression} AS value, MAX(started_at) FROM evolution_metrics"
+            " WHERE value IS NOT NULL GROUP BY agent"
         )
         yield gauge(name, meaning, ["agent_id"], (row[:2] for row in rows))
     yield gauge(
         "nightschool_last_attempt_timestamp_seconds",
-        "When the last attempt began",
+        "When the last attempt began; a night without anything to do is none",
         ["agent_id"],
-        db.execute("SELECT agent, MAX(started_at) FROM evolution_metrics GROUP BY agent"),
+        db.execute("SELECT agent, MAX(started_at) FROM evolution_metrics WHERE status != 'nothing' GROUP BY agent"),
     )
     yield gauge(
         "nightschool_last_progress_timestamp_seconds",
@@ -147,7 +149,7 @@ def _last_per_agent(db: sqlite3.Connection) -> Iterator[Metric]:
         ["agent_id"],
         db.execute(
             "SELECT agent, COALESCE(MAX(started_at) FILTER (WHERE status = 'deployed'), MIN(started_at))"
-            " FROM evolution_metrics GROUP BY agent"
+            " FROM evolution_metrics WHERE status != 'nothing' GROUP BY agent"
         ),
     )
 

@@ -15,6 +15,7 @@ from pipeline.backends.sinks import points, state
 from pipeline.backends.sinks.interface import SinkError
 from pipeline.backends.sinks.points import Table
 from pipeline.backends.sinks.state import Position
+from pipeline.lib.errors import BadRecordError
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 from pipeline.lib.sections import Sinks
@@ -51,8 +52,8 @@ class Influx:
             with reading(self._layout.metrics) as db, requests.Session() as session:
                 new = sum(self._send_new(db, session, table, positions) for table in points.APPENDED)
                 return new + sum(self._send_all(db, session, table) for table in points.REWRITTEN)
-        except sqlite3.Error as error:
-            raise SinkError(f"{self._layout.metrics} cannot be read: {error}", "see docs/metrics.md") from error
+        except (BadRecordError, sqlite3.Error) as error:
+            raise SinkError(f"the store cannot be read: {error}", "see docs/metrics.md") from error
 
     def _send_new(
         self, db: sqlite3.Connection, session: requests.Session, table: Table, positions: dict[str, Position]
@@ -99,9 +100,7 @@ def _batches(db: sqlite3.Connection, table: Table, position: Position | None) ->
     if position is not None:
         row = db.execute(f"SELECT at FROM {table.name} WHERE id = ?", (position.id,)).fetchone()
         last = position.id if row is not None and row["at"] == position.at else 0
-    while rows := db.execute(
-        f"SELECT * FROM {table.name} WHERE id > ? ORDER BY id LIMIT ?", (last, BATCH)
-    ).fetchall():
+    while rows := db.execute(f"SELECT * FROM {table.name} WHERE id > ? ORDER BY id LIMIT ?", (last, BATCH)).fetchall():
         yield rows
         last = rows[-1]["id"]
 
