@@ -14,3 +14,8 @@ def normalize(text: str) -> str:
 def without_logins(text: str) -> str:
     """Take `user:password@` out of its URLs."""
     return _LOGIN.sub("://", text)
+
+
+def printable(text: str) -> str:
+    """In one line that no terminal obeys: line ends and control characters are written out (`\\n`, `\\x1b`)."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
