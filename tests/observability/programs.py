@@ -46,7 +46,7 @@ def free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).ok
+        return requests.get(url, timeout=5).status_code < 500  # 401 is an answer too
     except requests.RequestException:
         return False
 

@@ -86,7 +86,7 @@ def test_what_is_pushed_replaces_what_was_pushed_before(filled: Home, tmp_path: 
     assert len(pushed) == 1
     assert 'job="nightschool"' in pushed[0]
     assert pushed[0].endswith(" 5")
-    assert 'push_failure_time_seconds{' in text
+    assert "push_failure_time_seconds{" in text
 
 
 def test_a_login_for_the_pushgateway_is_used_and_never_shown(filled: Home, tmp_path: Path):
