@@ -28,7 +28,7 @@ def select(db: sqlite3.Connection, statement: str, limit: int, seconds: float) -
     Raises:
         UsageError: SQLite's complaint; it is no SELECT; it took too long.
     """
-    _confine(db, time.monotonic() + seconds)
+    refused = _confine(db, time.monotonic() + seconds)
     try:
         cursor = db.execute(statement)
         if cursor.description is None:
@@ -36,25 +36,33 @@ def select(db: sqlite3.Connection, statement: str, limit: int, seconds: float) -
         names = _distinct([str(column[0]) for column in cursor.description])
         rows = cursor.fetchmany(limit + 1)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        raise UsageError(*_explained(error, seconds)) from error
+        if refused:
+            raise UsageError("only SELECT may be asked", _EXAMPLE) from error
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            less = "ask for less: WHERE at > …, LIMIT; or --seconds"
+            raise UsageError(f"no answer within {seconds:g} seconds", less) from error
+        raise UsageError(f"SQLite: {error}", _EXAMPLE) from error
     return [dict(zip(names, map(_plain, row), strict=True)) for row in rows[:limit]], len(rows) > limit
 
 
-def _confine(db: sqlite3.Connection, deadline: float) -> None:
-    """No other file (ATTACH), no change, no value of a gigabyte, no end of time."""
+def _confine(db: sqlite3.Connection, deadline: float) -> list[int]:
+    """No other file (ATTACH), no change, no value of a gigabyte, no end of time.
+
+    Returns: what has been refused; it fills while the statement is read.
+    """
+    refused: list[int] = []
+
+    def allowed(action: int, *_: object) -> int:
+        if action in _READING:
+            return sqlite3.SQLITE_OK
+        refused.append(action)
+        return sqlite3.SQLITE_DENY
+
     db.text_factory = lambda text: text.decode(errors="replace")
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
-    db.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
-
-
-def _explained(error: Exception, seconds: float) -> tuple[str, str]:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_AUTH:
-        return f"only SELECT may be asked: {error}", _EXAMPLE
-    if code == sqlite3.SQLITE_INTERRUPT:
-        return f"no answer within {seconds:g} seconds", "ask for less: WHERE at > …, LIMIT; or --seconds"
-    return f"SQLite: {error}", _EXAMPLE
+    db.set_authorizer(allowed)
+    return refused
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.evolution import history
 from pipeline.lib import generations, jsonl, permission, runs
+from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError, DiskError, NothingToDo, Refused, RolledBack, UsageError
 from pipeline.lib.files import point, write_json
@@ -86,6 +87,7 @@ def swapped(settings: Settings, identity: str, reason: str) -> None:
         (Refused(SECRET), "info", 20),
         (RolledBack(SECRET), "warning", 30),
         (BusyError(SECRET), "warning", 75),
+        (UsageError(SECRET), "warning", 64),
         (DiskError(SECRET), "error", 74),
         (ValueError(SECRET), "error", 70),
         (KeyboardInterrupt(SECRET), "error", 70),
@@ -277,6 +279,15 @@ def test_a_store_that_cannot_be_written_does_not_stop_a_stage(settings: Settings
     assert [line["exit_code"] for line in jsonl.read(settings.layout.runs)] == [0]
 
 
+def test_a_corrupt_store_is_kept_aside_and_the_stage_is_recorded_in_a_new_one(settings: Settings):
+    settings.layout.logs.mkdir()
+    settings.layout.metrics.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+    ran(settings, "canary", Refused("worse"))
+    assert [event["name"] for event in rows(settings, "system_events")] == ["canary"]
+    assert len(rows(settings, "kpi_snapshots")) == 1
+    assert len(list(settings.layout.logs.glob("metrics.sqlite.corrupt-*"))) == 1
+
+
 def test_a_rebuild_reads_every_night_and_keeps_what_only_the_store_knows(settings: Settings):
     pruned = "20261101T020000Z"
     gone = EvolutionMetric("starter", pruned, "dpo", "deployed", 1.0, 60.0, pruned, 0.5, 0.6, 0.1)
@@ -319,14 +330,19 @@ def test_stages_of_the_command_line_record_themselves_and_dry_runs_do_not(settin
     model = home / "models" / "starter"
     model.mkdir(parents=True)
     (model / "model.safetensors").write_bytes(b"weights")
-    trained(settings)
+    manifest = {"id": NIGHT, "parent": "base", "sha256": {}, "base": {"sha256": base_sha256(str(model))}}
+    write_json(settings.layout.generation(NIGHT) / MANIFEST, manifest)
+    point(settings.layout.latest, NIGHT)
     swapped(settings, NIGHT, PROMOTED)
     done = command(home, "rollback", "--reason", SECRET)
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
     events = rows(settings, "system_events")
-    assert [(each["name"], each["message"]) for each in events[:2]] == [("harvest", "NothingToDo"), ("prune", "done")]
-    assert events[2]["name"] == "rollback"
-    assert events[2]["exit_code"] == done.returncode
+    assert [(each["name"], each["message"], each["exit_code"]) for each in events] == [
+        ("harvest", "NothingToDo", 10),
+        ("prune", "done", 0),
+        ("rollback", "done", 0),
+    ]
     assert "hunter2" not in json.dumps(events)
-    assert rows(settings, "evolution_metrics")[0]["status"] == "nothing"
-    assert len([each for each in rows(settings, "resource_samples") if each["stage"] == "harvest"]) == 2
+    nights = {row["run"]: row["status"] for row in rows(settings, "evolution_metrics")}
+    assert nights == {events[0]["run"]: "nothing", NIGHT: "rolled_back"}
+    assert [each["stage"] for each in rows(settings, "resource_samples")] == ["harvest", "harvest"]
