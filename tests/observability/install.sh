@@ -6,7 +6,7 @@
 #          Their services are neither started nor enabled: the tests start their own, on free ports.
 set -euo pipefail
 
-packages=(prometheus prometheus-pushgateway prometheus-node-exporter influxdb chromium)
+packages=(prometheus prometheus-pushgateway prometheus-node-exporter influxdb chromium fonts-dejavu-core)
 programs=(prometheus promtool prometheus-pushgateway prometheus-node-exporter influxd chromium)
 services=(prometheus prometheus-pushgateway prometheus-node-exporter influxdb)
 

@@ -1,10 +1,8 @@
 """What the families say is what the rows say."""
 
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.backends.sinks import families, state
 from pipeline.backends.sinks.families_of_nights import DURATIONS
 from pipeline.lib.layout import Layout
+from pipeline.metrics.retention import expire
 from pipeline.metrics.rows import EvolutionMetric, FeedbackMetric, KpiSnapshot, QueryMetric, SystemEvent
 from pipeline.metrics.store import reading
 
@@ -224,9 +223,8 @@ def test_no_counter_goes_down_when_details_are_retired(
     layout = layout_of(folder, [*asked, *said, *tried])
     before = samples(layout)
     fill(layout.metrics, [SystemEvent(NOW, "stage", "train")])
-    with closing(sqlite3.connect(layout.metrics)) as db, db:
-        for table in ("query_metrics", "feedback_metrics", "system_events", "resource_samples"):
-            db.execute(f"DELETE FROM {table}")
+    expire(layout.metrics, 0, NOW + 1)
+    assert sql(layout, "SELECT COUNT(*) FROM query_metrics")[0][0] == 0
     after = samples(layout)
     counters = [key for key in before if re.search(r"_(total|bucket|count|sum)$", key[0])]
     assert counters

@@ -6,6 +6,7 @@ textfile, the gateway) say the same. They are summed over tables that are kept f
 reads   `logs/metrics.sqlite`, `logs/sinks.json`
 """
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -44,7 +45,9 @@ class StoreCollector(Collector):
                     *families_of_health.of_store(self._layout, db),
                 ]
         except (NightschoolError, sqlite3.Error) as error:
-            logger.warning("%s cannot be read: %s", self._layout.metrics, error)
+            # A server is asked every few seconds; what it answers says so, too.
+            level = logging.WARNING if self._arriving else logging.DEBUG
+            logger.log(level, "%s cannot be read: %s", self._layout.metrics, error)
             yield from families_of_health.of_store(self._layout, None)
         sinks = state.read(self._layout)
         if self._arriving:
