@@ -4,11 +4,13 @@
 # make test           set up, then lint, types, import rules, tests
 # make engines        build or install real engines, outside of this folder (once)
 # make test-engines   what every engine must do, asked of real ones
+# make observability  install Prometheus, InfluxDB, Chromium and the like for the tests (Debian's packages)
+# make test-observability   what they say to our metrics, rules and pages
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: night week test lint fix clean engines test-engines
+.PHONY: night week test lint fix clean engines test-engines observability test-observability
 
 night: $(VENV)/.installed
 	@cron/first_night.sh
@@ -26,6 +28,12 @@ engines:
 
 test-engines: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/engines
+
+observability:
+	tests/observability/install.sh
+
+test-observability: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/observability
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

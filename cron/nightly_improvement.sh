@@ -127,6 +127,8 @@ case $code in 0 | 30) [ ! -d training_data/documents ] || stage rag settle ;; es
 stage versions prune
 find logs -maxdepth 1 -name 'nightly_*.log' -mtime +90 -delete
 
+# To Prometheus and InfluxDB, where they are configured; a sink that fails changes nothing.
+stage export-metrics
 # Whoever stopped it knows.
 if [ "$ending" != stopped ]; then
     stage notify

@@ -22,6 +22,7 @@ from pipeline.commands import (
     patterns,
     people,
     rag,
+    sinks,
     sources,
     starter,
     versions,
@@ -42,6 +43,7 @@ app.add_typer(observe.commands)
 app.add_typer(continuous.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
+app.add_typer(sinks.commands)
 for group in (versions, sources, models, patterns, metrics, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 

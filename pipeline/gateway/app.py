@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.backends.engines.interface import Fingerprint, ServingEngine
+from pipeline.backends.sinks.scrape import Scrape
 from pipeline.gateway.chat import ChatDoor
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.openai_shapes import ApiError, parse
@@ -91,7 +92,7 @@ class Gateway:
                 Route("/v1/models", self.models),
                 Route("/v1/feedback", self.feedback, methods=["POST"]),
                 Route("/health", self.health),
-                Route("/metrics", self.metrics),
+                Route("/metrics", self._metrics(Scrape(self.settings.layout))),
                 Route("/control/window", self.window),
                 *(Route(f"/control/{verb}", self._control(job), methods=["POST"]) for verb, job in control.items()),
             ],
@@ -156,10 +157,6 @@ class Gateway:
         recent = self.traffic.feedback(identity, body.verdict())
         return JSONResponse({"status": "recorded", "interaction_id": identity, "recent": recent})
 
-    async def metrics(self, _: HttpRequest) -> Response:
-        """Prometheus' text format."""
-        return Response(self.traffic.exposition(self.engine.active), media_type="text/plain; version=0.0.4")
-
     async def window(self, http: HttpRequest) -> Response:
         """What happened to a version since a moment: the watch of `deploy` reads it."""
         self._authorize(http)
@@ -168,6 +165,15 @@ class Gateway:
         except ValueError as error:
             raise ApiError(400, "since: seconds since 1970") from error
         return JSONResponse(self.traffic.window(http.query_params.get("version", self.engine.active), since))
+
+    def _metrics(self, store: Scrape) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """Prometheus' text format: what this process has seen, then what the store holds."""
+
+        async def route(_: HttpRequest) -> Response:
+            text = self.traffic.exposition(self.engine.active) + await store.text()
+            return Response(text, media_type="text/plain; version=0.0.4")
+
+        return route
 
     def _share(self, asked: ControlRequest) -> dict[str, Any]:
         if asked.version not in self.engine.versions():

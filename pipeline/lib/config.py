@@ -29,6 +29,7 @@ from pipeline.lib.sections import (
     Section,
     Server,
     Service,
+    Sinks,
     Train,
     Validation,
     Vm,
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
+    sinks: Sinks = Sinks()
     metrics: Metrics = Metrics()
     night: Night = Night()
     service: Service = Service()

@@ -112,6 +112,11 @@ class Layout:
         return self.logs / "service.json"
 
     @property
+    def sinks(self) -> Path:
+        """How far each sink has got with what is in the store."""
+        return self.logs / "sinks.json"
+
+    @property
     def control_token(self) -> Path:
         """The secret that opens the server's control endpoints."""
         return self.logs / "control.token"

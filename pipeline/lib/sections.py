@@ -453,6 +453,36 @@ class Notify(Section):
         return self
 
 
+class Sinks(Section):
+    """Other systems that get the metrics, see docs/observability.md. All of them at once, or none."""
+
+    textfile: str | None = Field(None, description="file for Prometheus' textfile collector (….prom, relative to home)")
+    pushgateway: str | None = Field(None, description="URL of a Pushgateway of Prometheus")
+    influx_url: str | None = Field(None, description="URL of an InfluxDB, version 1 or 2")
+    influx_database: str | None = Field(None, description="version 1: its database")
+    influx_org: str | None = Field(None, description="version 2: its organization")
+    influx_bucket: str | None = Field(None, description="version 2: its bucket")
+    influx_token: Secret | None = Field(
+        None, description="version 2: its token (a secret: better NIGHTSCHOOL_SINKS__INFLUX_TOKEN in the environment)"
+    )
+    timeout: float = Field(10, gt=0, description="seconds to wait for each answer")
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_read_by_the_collector(cls, path: str | None) -> str | None:
+        if path and not path.endswith(".prom"):
+            raise ValueError("the textfile collector reads files that end in .prom")
+        return path
+
+    @model_validator(mode="after")
+    def _says_where_in_influx(self) -> Self:
+        if self.influx_url and not self.influx_database and not (self.influx_org and self.influx_bucket):
+            raise ValueError(
+                "influx_url needs influx_database (version 1), or influx_org and influx_bucket (version 2)"
+            )
+        return self
+
+
 class Sandbox(Section):
     """Where code is executed that a model wrote (checks of type python)."""
 
