@@ -79,6 +79,21 @@ class Home:
         variables = {**self.variables, **environment}
         return subprocess.run([script], env=variables, capture_output=True, text=True, timeout=600, check=False)
 
+    def typed(self, lines: str) -> str:
+        """What these lines print in a shell that knows `nightschool`, in this folder; each must end well."""
+        program = f'nightschool() {{ {" ".join(self.command())} "$@"; }}'
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f"{program}\n{lines}"],
+            cwd=self.folder,
+            env={**self.variables, "PYTHONPATH": str(REPOSITORY), "NO_PROXY": "127.0.0.1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{lines}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
     @property
     def url(self) -> str:
         return str(json.loads((self.folder / "logs" / "server.json").read_text())["url"])

@@ -5,6 +5,7 @@ One installation lives through these tests in order, like a real one: a day, a n
 
 import json
 import random
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 import candidates
 import pytest
-from conftest import Home
+from conftest import REPOSITORY, Home
 
 from pipeline.backends.checks.run import judge
 from pipeline.starter import tasks
+
+
+RUNBOOK = (REPOSITORY / "docs" / "runbooks" / "production_monitoring.md").read_text(encoding="utf-8")
 
 
 def ask_all(home: Home, questions: list[str]) -> dict[str, str]:
@@ -102,6 +106,13 @@ def test_report_tells_the_story_of_the_night(served: Home, night: dict[str, Any]
     assert served.health()["adapter_sha256"] in done.stdout.replace("\n", "")
     by_night = served.run("report", "--run", served.current.removesuffix("-2"))
     assert by_night.stdout == done.stdout
+
+
+@pytest.mark.parametrize("lines", re.findall(r"```bash\n(.*?)```", RUNBOOK, re.DOTALL))
+def test_what_the_runbook_says_works_when_typed_the_morning_after(
+    served: Home, night: dict[str, Any], lines: str
+) -> None:
+    assert served.typed(lines)
 
 
 def test_every_stage_left_its_line(served: Home, night: dict[str, Any]) -> None:
