@@ -18,7 +18,6 @@ from conftest import REPOSITORY, Home
 from pipeline.backends.checks.run import judge
 from pipeline.starter import tasks
 
-
 RUNBOOK = (REPOSITORY / "docs" / "runbooks" / "production_monitoring.md").read_text(encoding="utf-8")
 
 
