@@ -22,6 +22,7 @@ from pipeline.lib.sections import (
     Night,
     Notify,
     Providers,
+    Report,
     Retrieval,
     Sandbox,
     Section,
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
+    report: Report = Report()
     night: Night = Night()
 
     @property
