@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from pipeline.commands import (
     config,
     memory,
+    metrics,
     models,
     night,
     observe,
@@ -39,7 +40,7 @@ app.add_typer(night.commands)
 app.add_typer(observe.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
-for group in (versions, sources, models, patterns, rag, config, starter, vm):
+for group in (versions, sources, models, patterns, metrics, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 
 

@@ -18,6 +18,7 @@ from pipeline.lib.sections import (
     Engine,
     Harvest,
     Hygiene,
+    Metrics,
     Model,
     Night,
     Notify,
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     report: Report = Report()
+    metrics: Metrics = Metrics()
     night: Night = Night()
 
     @property
