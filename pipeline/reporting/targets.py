@@ -11,7 +11,7 @@ _STEPS = {
     "latency": "`nightschool versions list`: is a new version slower? logs/serve.log tells what the engine does",
     "errors": "`nightschool doctor`, then the last lines of logs/nightschool.log",
     "trained alone": "is the index used as meant? retrieval.history and retrieval.tools say how many passages go in",
-    "with history": "retrieval.history and retrieval.similarity in nightschool.toml decide; `nightschool index` refreshes",
+    "with history": "retrieval.history and retrieval.similarity in nightschool.toml decide",
     "with tools": "retrieval.tools and retrieval.tool_documents in nightschool.toml decide",
 }
 

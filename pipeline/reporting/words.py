@@ -134,7 +134,7 @@ def trend(name: str, each: dict[str, Any]) -> str:
     """How a measure has changed, in a word; none where it may be noise."""
     if each["word"] is None:
         return "" if name == "queries" or each["change"] is None else "no more than noise"
-    return each["word"] + {True: ", better", False: ", worse", None: ""}[each["better"]]
+    return str(each["word"]) + {True: ", better", False: ", worse", None: ""}[each["better"]]
 
 
 def measured(name: str, value: float | None) -> str:

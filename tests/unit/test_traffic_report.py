@@ -74,7 +74,9 @@ def test_the_days_sum_up_to_the_window_and_the_window_to_what_was_recorded(
     tmp_path_factory: pytest.TempPathFactory, requests: list[Any]
 ):
     rows = [
-        query(number, NOON - back * DAY, agent=agent, latency_ms=ms, error=error, history=history, tools=tools, tokens=n)
+        query(
+            number, NOON - back * DAY, agent=agent, latency_ms=ms, error=error, history=history, tools=tools, tokens=n
+        )
         for number, (back, agent, ms, error, history, tools, n) in enumerate(requests)
     ]
     inside = [row for row in rows if row.at > NOON - 7 * DAY]
