@@ -1,5 +1,7 @@
 """The traffic of a window, from the daily tables that the store fills."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
@@ -99,6 +101,19 @@ def test_the_days_sum_up_to_the_window_and_the_window_to_what_was_recorded(
     if inside:
         assert sum(each["share"] for each in types.values()) == pytest.approx(1)
     assert found["before"]["queries"] == len(rows) - len(inside)
+
+
+def test_a_window_needs_no_row_of_a_single_request(tmp_path: Path):
+    path = recorded(
+        tmp_path, *(query(n, latency_ms=n + 1.0) for n in range(50)), FeedbackMetric("0", NOON, "starter", 1)
+    )
+    with reading(path) as db:
+        before = traffic.week(db, 7, NOON)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE query_metrics; DROP TABLE feedback_metrics;")
+    with reading(path) as db:
+        assert traffic.week(db, 7, NOON) == before
+    assert before["totals"]["queries"] == 50
 
 
 def test_one_model_can_be_asked_for(tmp_path: Path):
