@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy.stats import binomtest
 
-from pipeline.lib.sections import Report
+from pipeline.lib.sections import Report, Retrieval
 from pipeline.metrics import traffic
 from pipeline.metrics.intervals import share_change, wilson
 from pipeline.metrics.rows import FeedbackMetric, QueryMetric
@@ -129,7 +129,7 @@ def test_a_store_that_is_not_there_reads_as_quiet_days(tmp_path: Path):
     assert [day["queries"] for day in found["daily"]] == [0] * 7
     assert found["totals"]["error_rate"] is found["totals"]["latency_ms"]["p95"] is None
     assert found["satisfaction"]["rate"] is found["satisfaction"]["interval"] is None
-    assert {each["state"] for each in targets.compared(Report(), found)} == {"not measured"}
+    assert {each["state"] for each in targets.compared(Report(), Retrieval(), found)} == {"not measured"}
 
 
 def test_an_answer_written_anew_is_an_opinion_against_it(tmp_path: Path):
@@ -169,9 +169,20 @@ def test_a_sure_change_too_small_to_matter_has_no_word(tmp_path: Path):
 )
 def test_a_target_is_missed_only_when_it_is_no_chance(tmp_path: Path, errors: int, requests: int, state: str):
     rows = [query(n, error="TimeoutError" if n < errors else None) for n in range(requests)]
-    found = {each["name"]: each for each in targets.compared(Report(), week_of(tmp_path, *rows))}
+    found = {each["name"]: each for each in targets.compared(Report(), Retrieval(), week_of(tmp_path, *rows))}
     assert found["errors"]["state"] == state
     assert bool(found["errors"]["step"]) == (state == "missed")
+
+
+def test_passages_that_nobody_asks_for_miss_no_target(tmp_path: Path):
+    def states(found: dict[str, Any], **asked: int) -> list[str]:
+        return [each["state"] for each in targets.compared(Report(), Retrieval(**asked), found)][2:]
+
+    bare = week_of(tmp_path / "bare", *(query(n) for n in range(100)))
+    assert states(bare) == ["not in use"] * 3
+    assert states(bare, tools=3) == ["missed", "not in use", "missed"]
+    used = week_of(tmp_path / "used", *(query(n, history=n % 2) for n in range(100)))
+    assert states(used) == ["met", "missed", "not in use"]
 
 
 @given(some.integers(1, 5000).flatmap(lambda total: some.tuples(some.integers(0, total), some.just(total))))
