@@ -23,6 +23,7 @@ from pipeline.lib.sections import (
     Night,
     Notify,
     Providers,
+    Report,
     Retrieval,
     Sandbox,
     Secret,
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     sinks: Sinks = Sinks()
+    report: Report = Report()
     metrics: Metrics = Metrics()
     night: Night = Night()
     service: Service = Service()

@@ -60,6 +60,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(allow_inf_nan=False)
 Listed = Annotated[list[str], BeforeValidator(_split)]
 # Never shown: not in an error, a log, a page, or by `config show`.
 Secret = Annotated[SecretStr, PlainSerializer(lambda secret: "(set)" if secret else "", return_type=str)]
+Range = Annotated[list[Share], BeforeValidator(_split), Field(min_length=2, max_length=2)]
 Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
 Capability = Literal[
     "code_generation", "error_analysis", "instruction_following", "reasoning", "long_context", "fast_inference"
@@ -481,6 +482,18 @@ class Sinks(Section):
                 "influx_url needs influx_database (version 1), or influx_org and influx_bucket (version 2)"
             )
         return self
+
+
+class Report(Section):
+    """What an ordinary week looks like; `nightschool report --days 7` says where it was different."""
+
+    latency_ms: float = Field(2100, gt=0, description="most milliseconds an answer takes on average")
+    error_rate: Share = Field(0.05, ge=0, le=1, description="largest share of requests that fail")
+    trained: Range = Field(
+        [0.5, 0.6], description="share of requests answered from what was trained alone, from and to"
+    )
+    history: Range = Field([0.1, 0.2], description="share of requests with passages of past documents")
+    tools: Range = Field([0.25, 0.35], description="share of requests with passages about tools")
 
 
 class Sandbox(Section):
