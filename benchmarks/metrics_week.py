@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline.metrics import database
+from pipeline.metrics import database, traffic
 from pipeline.metrics.sql import insert
 from pipeline.metrics.store import reading
-from pipeline.metrics.summaries import BUCKET, bucket, day
+from pipeline.metrics.summaries import bucket
 
 DAY = 86_400
 DAYS = 30
@@ -58,29 +58,17 @@ def fill(path: Path, count: int) -> None:
 
 
 def week_from_summaries(db: sqlite3.Connection) -> Figures:
-    """What a report of seven days needs: requests and errors by day and type, mean and quantiles of the latency."""
-    since = day(NOW - WEEK * DAY)
-    daily = "SELECT day, sum(queries), sum(errors), sum(latency_ms_sum) / sum(latency_ms_count), sum(tokens)"
-    types = "SELECT query_type, sum(queries)"
-    where = "FROM daily_summaries WHERE day >= ? GROUP BY 1 ORDER BY 1"
-    buckets = "SELECT bucket, sum(queries) FROM daily_latencies WHERE day >= ? GROUP BY 1 ORDER BY 1"
-    counts = [tuple(row) for row in db.execute(buckets, (since,))]
+    """All that a report of seven days tells (`nightschool report --days 7`), and of it what is compared."""
+    told = traffic.week(db, WEEK, NOW - 1)  # the day of this moment is the last one
     return {
-        "days": [tuple(row) for row in db.execute(f"{daily} {where}", (since,))],
-        "types": [tuple(row) for row in db.execute(f"{types} {where}", (since,))],
-        "p50_ms": _quantile(counts, 0.5),
-        "p95_ms": _quantile(counts, 0.95),
+        "days": [
+            (each["day"], each["queries"], each["errors"], each["latency_ms"]["mean"], each["tokens"])
+            for each in told["daily"]
+        ],
+        "types": sorted((name, each["queries"]) for name, each in told["query_types"].items()),
+        "p50_ms": told["totals"]["latency_ms"]["p50"],
+        "p95_ms": told["totals"]["latency_ms"]["p95"],
     }
-
-
-def _quantile(counts: list[tuple[Any, ...]], share: float) -> float:
-    """The middle of the bucket in which it lies."""
-    left = share * sum(queries for _, queries in counts)
-    for bucket_, queries in counts:
-        left -= queries
-        if left <= 0:
-            return float(BUCKET ** (bucket_ + 0.5))
-    raise ValueError("no requests")
 
 
 def week_from_rows(db: sqlite3.Connection) -> Figures:
