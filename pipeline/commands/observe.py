@@ -1,10 +1,20 @@
 """What is running, what happened, which settings are in force."""
 
 import os
+from typing import Annotated
 
 import typer
 
-from pipeline.commands.common import DryRun, Json, Run, current_settings, run_stage, show_result
+from pipeline.commands.common import (
+    DryRun,
+    Json,
+    Run,
+    Shared,
+    current_settings,
+    run_stage,
+    show_result,
+    stage_result,
+)
 
 commands = typer.Typer()
 
@@ -54,3 +64,15 @@ def report(run: Run = None, as_json: Json = False) -> None:
     from pipeline.report import show
 
     show_result(stage(current_settings(), run), as_json, show)
+
+
+@commands.command()
+def dashboard(
+    port: Annotated[str | None, typer.Option(help="Port to listen on. Default: dashboard.port.")] = None,
+) -> None:
+    """Open a web page that shows the nights, and stay until told to stop."""
+    from pipeline.dashboard.server import run
+
+    if port is not None:
+        Shared.flags["dashboard.port"] = port
+    run(current_settings(), stage_result, typer.echo)

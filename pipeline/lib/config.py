@@ -13,6 +13,7 @@ from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.layout import Layout
 from pipeline.lib.sections import (
     Canary,
+    Dashboard,
     Dataset,
     Deploy,
     Engine,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     night: Night = Night()
+    dashboard: Dashboard = Dashboard()
 
     @property
     def layout(self) -> Layout:

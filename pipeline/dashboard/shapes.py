@@ -1,0 +1,250 @@
+"""What the dashboard's API answers: typed for us, and as the JSON schema that `/api/schema` offers.
+
+Times are seconds since 1970 (UTC), shares are 0 to 1, null is "not known" or "not measured".
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+Json = dict[str, Any]
+Severity = Literal["good", "info", "warning", "bad"]
+Outcome = Literal[
+    "deployed", "refused", "inconclusive", "awaiting", "rolled_back", "nothing", "failed", "running", "stopped"
+]
+Action = Literal["approve", "reject", "rollback"]
+Only = Literal["all", "won", "lost", "same"]
+
+
+class Version(TypedDict):
+    """A generation, by its id (`base` is the bare base model) and the hash of its tensors (null for the base)."""
+
+    id: str
+    sha256: str | None
+
+
+class ServiceStatus(TypedDict):
+    """Is it alive?"""
+
+    gateway: Literal["up", "down", "unknown"]
+    reason: Annotated[str | None, Field(description="why the gateway is not up")]
+    model: str
+    engine: str | None
+    serving: Annotated[Version | None, Field(description="what the gateway says it serves")]
+    on_disk: Annotated[Version, Field(description="what `loras/current` names")]
+    agree: Annotated[bool | None, Field(description="whether disk and gateway say the same")]
+    waiting: Annotated[int | None, Field(description="requests in the queue")]
+    interactions_lost: int | None
+    last_check: Annotated[Json, Field(description="the engine's last proof that it serves what it says")]
+    stages: Annotated[list[str], Field(description="what holds a lock now: `night`, `train`, …")]
+    action: Annotated[str | None, Field(description="what was asked for here and is under way, in words")]
+
+
+class Night(TypedDict):
+    """A night and what came of it; success is the candidate's on the held-out questions."""
+
+    run: Annotated[str, Field(description="the run that was judged: of several rounds the last")]
+    at: float
+    seconds: float
+    outcome: Outcome
+    words: str
+    success: float | None
+    low: Annotated[float | None, Field(description="of the 95 % interval")]
+    high: float | None
+    before: Annotated[float | None, Field(description="the incumbent's success on the same questions")]
+    before_low: float | None
+    before_high: float | None
+    questions: int | None
+    stages: Annotated[list[Json], Field(description="lines of `logs/runs.jsonl`, without their outputs")]
+
+
+class Advice(TypedDict):
+    """What a person should know or do."""
+
+    severity: Severity
+    title: str
+    text: str
+    command: Annotated[str | None, Field(description="to be typed into a terminal")]
+    action: Annotated[Action | None, Field(description="that the page offers")]
+    generation: Annotated[str | None, Field(description="what the action is about")]
+
+
+class EvolutionStatus(TypedDict):
+    """Is it better?"""
+
+    nights: Annotated[list[Night], Field(description="oldest first, at most the last 60")]
+    nights_before: Annotated[int, Field(description="how many there were before those")]
+    awaiting: Annotated[str | None, Field(description="the candidate that waits for a person's yes")]
+    advice: Annotated[list[Advice], Field(description="the most urgent first; never empty")]
+    problem: Annotated[str | None, Field(description="what could not be read")]
+    version: Annotated[str, Field(description="another one whenever `/api/report` may have changed")]
+
+
+class CurvePoint(TypedDict):
+    """One logged step of a training."""
+
+    step: int
+    loss: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+
+
+class TrainingStatus(TypedDict):
+    """The training that is under way, else the last one."""
+
+    state: Literal["running", "done", "none"]
+    run: str | None
+    step: int | None
+    steps: int | None
+    rows: int | None
+    method: str | None
+    seconds: float | None
+    loss: Annotated[float | None, Field(description="running: the last one; done: the mean")]
+    curve: list[CurvePoint]
+
+
+class StatusData(TypedDict):
+    """The three cards that every update carries."""
+
+    service_status: ServiceStatus
+    evolution_status: EvolutionStatus
+    training_status: TrainingStatus
+
+
+class Status(TypedDict):
+    """`GET /api/status`."""
+
+    data: StatusData
+    timestamp: float
+
+
+class Update(TypedDict):
+    """A message of `WS /ws`: at once, and whenever something of it changes."""
+
+    type: Literal["metrics_update"]
+    data: StatusData
+    timestamp: float
+
+
+class Line(TypedDict):
+    """One line of the activity log."""
+
+    at: float
+    kind: Literal["stage", "log"]
+    severity: Severity
+    text: str
+
+
+class Activity(TypedDict):
+    """The other message of `WS /ws`: the last lines, oldest first."""
+
+    type: Literal["activity"]
+    lines: list[Line]
+    timestamp: float
+
+
+class Metrics(TypedDict):
+    """`GET /api/metrics?days=7`: from the store, over the last days."""
+
+    days: int
+    agent: str
+    empty: Annotated[bool, Field(description="nothing has been measured yet")]
+    totals: Json
+    daily: list[Json]
+    query_types: Json
+    satisfaction: Json
+    latency: Json
+    kpis: Json
+    problem: str | None
+    timestamp: float
+
+
+class GenerationRow(TypedDict):
+    """A generation, and what may be done with it now."""
+
+    id: str
+    parent: str | None
+    sha256: str | None
+    created: str | None
+    rows: int | None
+    verdict: str | None
+    reason: str | None
+    held_out: float | None
+    difference: Annotated[float | None, Field(description="candidate minus incumbent, on everything asked")]
+    incumbent: Annotated[str | None, Field(description="what it was compared with")]
+    marks: list[str]
+    actions: list[Action]
+
+
+class Report(TypedDict):
+    """`GET /api/report?run=…`: the story of a night (default: the last), and every generation, newest first."""
+
+    night: Annotated[Json | None, Field(description="as `nightschool report --json`; null: no night yet")]
+    generations: list[GenerationRow]
+    promotions: Annotated[list[Json], Field(description="the last 20 swaps of the ledger, newest first")]
+    rollback: Annotated[Json | None, Field(description="the summary of the last rollback")]
+    problem: str | None
+    timestamp: float
+
+
+class Answers(TypedDict):
+    """`GET /api/answers?first=…&second=…&only=all|won|lost|same&offset=0`: answers to the same questions, 20 a page.
+
+    Won: only the second was right; lost: only the first was.
+    """
+
+    first: str
+    second: str
+    only: Only
+    counts: dict[Only, int]
+    offset: int
+    answers: list[Json]
+
+
+class Done(TypedDict):
+    """The answer to a POST that was carried out."""
+
+    action: Action
+    generation: str
+    words: str
+    result: Json
+
+
+class Problem(TypedDict):
+    """What is wrong, and what a person can do about it."""
+
+    message: str
+    hint: str
+
+
+class Failure(TypedDict):
+    """Every answer of the API other than 2xx."""
+
+    error: Problem
+
+
+_SHAPES: dict[str, Any] = {
+    "status": Status,
+    "metrics": Metrics,
+    "report": Report,
+    "answers": Answers,
+    "update": Update,
+    "activity": Activity,
+    "done": Done,
+    "failure": Failure,
+}
+
+
+def schema() -> Json:
+    """JSON schema (2020-12) of everything that the API answers, each under `$defs`."""
+    _, found = TypeAdapter.json_schemas(
+        [(name, "serialization", TypeAdapter(shape)) for name, shape in _SHAPES.items()],
+        title="Nightschool dashboard",
+        description="Answers of the API by name; see docs/dashboard.md.",
+    )
+    for shape in found["$defs"].values():
+        shape["additionalProperties"] = False
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    found["properties"] = {name: {"$ref": f"#/$defs/{shape.__name__}"} for name, shape in _SHAPES.items()}
+    return found
