@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from pipeline.commands import (
     config,
+    dashboard,
     memory,
     models,
     night,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(night.commands)
 app.add_typer(observe.commands)
+app.add_typer(dashboard.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
 for group in (versions, sources, models, patterns, rag, config, starter, vm):

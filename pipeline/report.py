@@ -1,32 +1,41 @@
-"""report: the story of one night.
+"""report: the story of one night, of a week, as a page to keep, and of the evolution so far.
 
-reads   `logs/runs.jsonl`, and of the run the manifests of harvest, dataset and generation, `verdict.json`,
-        `deployment.json`; asks the gateway what it serves
+reads   `logs/runs.jsonl`, `logs/metrics.sqlite`, the manifests of harvests, datasets and generations, `verdict.json`,
+        `canary.jsonl`, `training_curve.jsonl`, `deployment.json`; asks the gateway what it serves
+writes  only the file that it is given
 """
 
+import time
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError, UsageError
-from pipeline.lib.files import read_json
+from pipeline.lib.files import read_json, write_bytes
+from pipeline.metrics import traffic
+from pipeline.metrics.store import reading
+from pipeline.reporting import evolution, nights, page, targets, words
 
-_NIGHT = ("harvest", "build-dataset", "train", "canary", "deploy")
+DAYS = 7
 
 
 def report(settings: Settings, run: str | None) -> dict[str, Any]:
-    """What happened in a run, with numbers.
+    """What happened in a run, with numbers; `headline` and `next_step` say it in words.
 
     Raises:
         UsageError: no such run, or no night yet.
     """
     layout = settings.layout
-    nights = [line["run"] for line in jsonl.read(layout.runs) if line["stage"] in _NIGHT]
-    if not nights or (run and run not in nights):
+    known = [line["run"] for line in jsonl.read(layout.runs) if line["stage"] in nights.STAGES]
+    if not known or (run and run not in known):
         raise UsageError(f"no night {run or 'yet'}", "`make night` plays one; `nightschool status` lists what there is")
-    stages = [line for line in runs.of_night(layout, run or nights[-1]) if line["stage"] in _NIGHT]
-    run = str(stages[-1]["run"])  # of several rounds the last one is what was judged
+    stages = [line for line in runs.of_night(layout, run or known[-1]) if line["stage"] in nights.STAGES]
+    night = nights.night(layout, stages)
+    run = str(night["run"])
     folder = layout.generation(run)
     outputs = {line["stage"]: line["outputs"] for line in stages}
     files = {
@@ -36,13 +45,73 @@ def report(settings: Settings, run: str | None) -> dict[str, Any]:
         "verdict": folder / generations.VERDICT,
         "deployment": folder / generations.DEPLOYMENT,
     }
+    current, server = generations.incumbent(layout).id, _server(settings)
     return {
         "run": run,
+        "headline": words.headline(night, current),
+        "next_step": words.before_all(server, current) or words.next_step(night, current),
+        "night": night,
         "stages": stages,
         "outputs": outputs,
         **{name: read_json(path) if path.is_file() else None for name, path in files.items()},
-        "server": _server(settings),
+        "server": server,
     }
+
+
+def week(settings: Settings, days: int, now: float | None = None) -> dict[str, Any]:
+    """The last days: traffic against its targets, satisfaction, trends, and the nights with their verdicts."""
+    now = time.time() if now is None else now
+    with reading(settings.layout.metrics) as db:
+        seen = traffic.week(db, days, now)
+    current = generations.incumbent(settings.layout).id
+    told = nights.nights(settings.layout, since=now - days * 86_400)
+    return {
+        **seen,
+        "targets": targets.compared(settings.report, seen),
+        "serving": current,
+        "nights": [{**each, "headline": words.headline(each, current)} for each in told],
+    }
+
+
+def write_page(settings: Settings, path: Path, days: int, run: str | None, now: float | None = None) -> dict[str, Any]:
+    """Write the page about the installation, its latest night (or that of `run`) and its last days.
+
+    Raises:
+        UsageError: no such run.
+        DiskError: the file cannot be written; what was there before is still there.
+    """
+    now = time.time() if now is None else now
+    story = _story(settings, run)
+    content = page.render(settings.layout, settings.model.name, story, week(settings, days, now), now)
+    write_bytes(path, content)
+    return {"page": str(path), "bytes": len(content), "night": story and story["run"], "days": days}
+
+
+def evolution_report(settings: Settings, now: float | None = None) -> dict[str, Any]:
+    """The evolution of the model so far, as docs/evolution-report.schema.json describes it."""
+    with reading(settings.layout.metrics) as db:
+        return evolution.told(db, settings.model.name, time.time() if now is None else now)
+
+
+def write_evolution_report(settings: Settings, path: Path) -> dict[str, Any]:
+    """Write it into a file.
+
+    Raises:
+        DiskError: the file cannot be written; what was there before is still there.
+    """
+    told = evolution_report(settings)
+    write_bytes(path, orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return {"report": str(path), "attempts": told["attempts"]["total"]}
+
+
+def _story(settings: Settings, run: str | None) -> dict[str, Any] | None:
+    """The night, none before the first one: there may have been days."""
+    try:
+        return report(settings, run)
+    except UsageError:
+        if run is not None:
+            raise
+        return None
 
 
 def _server(settings: Settings) -> dict[str, Any] | None:
@@ -50,127 +119,3 @@ def _server(settings: Settings) -> dict[str, Any] | None:
         return GatewayClient(settings, timeout=5).health()
     except NightschoolError:
         return None
-
-
-def show(story: dict[str, Any]) -> None:
-    """Print the story as one table."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # A hash is never cut: the second column keeps the room for it.
-    columns = Column("what", max_width=24), Column("numbers", overflow="fold")
-    table = Table(*columns, title=f"Night {story['run']}", title_justify="left", min_width=76)
-    for name, text in _rows(story):
-        table.add_row(name, text)
-    Console(highlight=False, width=None if Console().is_terminal else 100).print(table)
-
-
-def _rows(story: dict[str, Any]) -> list[tuple[str, str]]:
-    verdict, dataset, generation = story["verdict"], story["dataset"], story["generation"]
-    harvested = story["outputs"].get("harvest", {})
-    rows = []
-    if harvested:
-        rows.append(
-            (
-                "harvested",
-                f"{harvested.get('failures')} failures in the window, {_worked_on(story)} tries to answer them, "
-                f"{harvested.get('left')} left for want of time; "
-                f"today {harvested.get('rewrites')} better answers, {harvested.get('unsolved')} unsolved",
-            )
-        )
-    rows += _trouble(story["harvest"] or {})
-    rows += _steered((story["harvest"] or {}).get("steering"))
-    if dataset:
-        rows.append(
-            (
-                "dataset",
-                f"{dataset['new']} new of {dataset['rewrites']} rewrites + {dataset['replay']} good answers replayed",
-            )
-        )
-        rows += [(name, counted) for name in ("dropped", "removed") if (counted := _counted(dataset.get(name)))]
-    if generation:
-        metrics = generation["metrics"]
-        rows.append(
-            (
-                "trained",
-                f"{metrics['steps']} steps, {metrics['supervised_tokens']} answer tokens, loss {metrics['loss']:.4f}",
-            )
-        )
-    if verdict and "suites" in verdict:
-        holdout = verdict["suites"]["holdout"]
-        rows += [
-            (f"held-out {when}", _share(holdout, side))
-            for when, side in (("before", "incumbent"), ("after", "candidate"))
-        ]
-    if verdict:
-        rows.append(("verdict", f"{verdict['outcome']}: {verdict['reason']}"))
-    if story["deployment"]:
-        watch = story["deployment"]["watch"]
-        rows.append(("watched", f"{watch['health']}: {watch['reason']}; {watch.get('requests', 0)} live requests"))
-    server = story["server"]
-    rows.append(
-        ("serving", f"{server['adapter']} sha256 {server['adapter_sha256'] or '–'}" if server else "server is down")
-    )
-    rows += [(line["stage"], _ending(line)) for line in story["stages"]]
-    return rows
-
-
-def _trouble(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """Sources that could not be read, or not all of them."""
-    unread = [f"{name}: {error}" for name, error in manifest.get("unreadable", {}).items()]
-    lines = [
-        f"{name}: {each['count']} × {each['reason']} ({each['places'][0]})"
-        for name, problems in manifest.get("problems", {}).items()
-        for each in problems
-    ]
-    return [("not read", line) for line in [*unread, *lines]]
-
-
-def _steered(steering: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """What past nights taught this one: the strategies that differ from the default, and what came of them."""
-    if not steering or not steering["learned_from"]:
-        return []
-    expected, default = steering["expected"], steering["default"]
-    taught = (
-        f"{steering['learned_from']} earlier tries; {steering['solved']} of {steering['failures']} failures solved "
-        f"with {steering['drafts']} drafts; expected: {expected['solved']:.0f} with {expected['drafts']}, "
-        f"by default {expected['default_solved']:.0f} with {expected['default_drafts']}"
-    )
-    return [
-        ("past nights taught", taught),
-        *(
-            (
-                f"{each['label']}  ({each['length']} words)",
-                f"{each['samples']} samples at {each['temperature']:g}, not {default['samples']} at "
-                f"{default['temperature']:g}; solved {_rate(each['after'])} of {each['failures']}, "
-                f"before {_rate(each['before'])}",
-            )
-            for each in steering["patterns"]
-            if (each["samples"], each["temperature"]) != (default["samples"], default["temperature"])
-        ),
-    ]
-
-
-def _rate(rates: dict[str, float] | None) -> str:
-    return "–" if rates is None else f"{rates['rate']:.0%} [{rates['low']:.0%}, {rates['high']:.0%}]"
-
-
-def _counted(counts: dict[str, int] | None) -> str:
-    return ", ".join(f"{count} × {name}" for name, count in sorted((counts or {}).items()))
-
-
-def _worked_on(story: dict[str, Any]) -> int:
-    """Of all rounds."""
-    return sum(line["outputs"].get("worked_on", 0) for line in story["stages"] if line["stage"] == "harvest")
-
-
-def _share(holdout: dict[str, Any], side: str) -> str:
-    if holdout[side]["success"] is None:
-        return "no hold-out"
-    low, high = holdout[side]["interval"]
-    return f"{holdout[side]['success']:.1%}  [{low:.1%}, {high:.1%}] of {holdout['n']}, asked of the server"
-
-
-def _ending(line: dict[str, Any]) -> str:
-    message = f"  {line['message']}" if line.get("message") else ""
-    return f"{line['seconds']:.1f} s  exit {line['exit_code']}{message}"

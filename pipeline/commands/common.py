@@ -50,22 +50,28 @@ def run_stage(
 def stage_result(
     name: str, run: str | None, dry_run: bool, job: "Callable[[Settings, str], dict[str, Any]]"
 ) -> dict[str, Any]:
-    """Run a stage under its lock and record how it ended; a dry run leaves no trace.
+    """Run a stage under its lock and record how it ended (log and metrics); a dry run leaves no trace.
 
     `run` is a run id, or says which run a stage goes on with when nothing names one: `dataset` (the latest built),
     `latest` (the generation trained last), `last` (whatever ran last), none (a new one).
     """
     from pipeline.lib.files import locked
     from pipeline.lib.runs import current_run, recorded
+    from pipeline.recording.stages import recording
 
     settings = current_settings()
     layout = settings.layout
     this_run = current_run(layout, run)
     if dry_run:
         return job(settings, this_run)
-    with locked(layout.lock(name.replace(" ", "-")), name), recorded(layout, this_run, name) as stage:
+    with (
+        locked(layout.lock(name.replace(" ", "-")), name),
+        recording(settings, this_run, name) as metrics,
+        recorded(layout, this_run, name) as stage,
+    ):
         result = job(settings, this_run)
         stage.outputs = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
+        metrics.outputs = stage.outputs
     return result
 
 

@@ -1,20 +1,12 @@
 """What is running, what happened, which settings are in force."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.commands.common import (
-    DryRun,
-    Json,
-    Run,
-    Shared,
-    current_settings,
-    run_stage,
-    show_result,
-    stage_result,
-)
+from pipeline.commands.common import DryRun, Json, Run, current_settings, run_stage, show_result
 
 commands = typer.Typer()
 
@@ -58,21 +50,34 @@ def status(as_json: Json = False) -> None:
 
 
 @commands.command()
-def report(run: Run = None, as_json: Json = False) -> None:
-    """The story of one night (default: the latest)."""
-    from pipeline.report import report as stage
-    from pipeline.report import show
-
-    show_result(stage(current_settings(), run), as_json, show)
-
-
-@commands.command()
-def dashboard(
-    port: Annotated[str | None, typer.Option(help="Port to listen on. Default: dashboard.port.")] = None,
+def report(
+    run: Run = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=366, help="The last days instead of one night; with --html 7 if not said.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one page to mail or keep into this file.")] = None,
+    evolution: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the evolution report (JSON) into this file; - prints it.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Open a web page that shows the nights, and stay until told to stop."""
-    from pipeline.dashboard.server import run
+    """The story of one night (default: the latest), of some days, or of the whole evolution."""
+    from pipeline import report as stage
+    from pipeline.lib.errors import UsageError
+    from pipeline.reporting.story import show
+    from pipeline.reporting.week import show_week
 
-    if port is not None:
-        Shared.flags["dashboard.port"] = port
-    run(current_settings(), stage_result, typer.echo)
+    settings = current_settings()
+    if evolution is not None:
+        if run or days or html:
+            raise UsageError("--evolution stands alone", "it is about all nights")
+        if evolution == "-":
+            return show_result(stage.evolution_report(settings), True)
+        return show_result(stage.write_evolution_report(settings, Path(evolution)), as_json)
+    if html is not None:
+        return show_result(stage.write_page(settings, html, days or stage.DAYS, run), as_json)
+    if days is None:
+        return show_result(stage.report(settings, run), as_json, show)
+    if run:
+        raise UsageError("--run is one night, --days are several", "choose one of them; with --html both can be said")
+    return show_result(stage.week(settings, days), as_json, show_week)

@@ -23,6 +23,7 @@ from pipeline.lib.sections import (
     Night,
     Notify,
     Providers,
+    Report,
     Retrieval,
     Sandbox,
     Section,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
+    report: Report = Report()
     night: Night = Night()
     dashboard: Dashboard = Dashboard()
 

@@ -23,6 +23,7 @@ def _percent(value: Any) -> Any:
 
 Share = Annotated[float, BeforeValidator(_percent)]
 Listed = Annotated[list[str], BeforeValidator(_split)]
+Range = Annotated[list[Share], BeforeValidator(_split), Field(min_length=2, max_length=2)]
 Kept = Literal["SECRET", "EMAIL", "PHONE", "CARD", "IBAN", "WALLET", "IP", "MAC", "ID", "PERSON", "PLACE"]
 Capability = Literal[
     "code_generation", "error_analysis", "instruction_following", "reasoning", "long_context", "fast_inference"
@@ -359,6 +360,18 @@ class Notify(Section):
 
     webhook: str | None = Field(None, description="Slack or Discord webhook URL (a secret: better in the environment)")
     timeout: float = Field(10, gt=0, description="seconds to wait for it")
+
+
+class Report(Section):
+    """What an ordinary week looks like; `nightschool report --days 7` says where it was different."""
+
+    latency_ms: float = Field(2100, gt=0, description="most milliseconds an answer takes on average")
+    error_rate: Share = Field(0.05, ge=0, le=1, description="largest share of requests that fail")
+    trained: Range = Field(
+        [0.5, 0.6], description="share of requests answered from what was trained alone, from and to"
+    )
+    history: Range = Field([0.1, 0.2], description="share of requests with passages of past documents")
+    tools: Range = Field([0.25, 0.35], description="share of requests with passages about tools")
 
 
 class Sandbox(Section):

@@ -1,9 +1,13 @@
-"""What makes two texts the same question, and what of a text nobody may see."""
+"""What makes two texts the same question, what of a text nobody may see, and how any text can be shown."""
 
 import re
 import unicodedata
 
 _LOGIN = re.compile(r"://[^/?#\s]*@")
+_PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}  # ␛ for an escape, ␀ for a NUL
+_TURNING = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]  # they make text read backwards
+_SHOWN = _PICTURES | {code: f"‹U+{code:04X}›" for code in [*range(0x80, 0xA0), *_TURNING]}
+_SHOWN_LINES = {code: shown for code, shown in _SHOWN.items() if chr(code) not in "\n\t"}
 
 
 def normalize(text: str) -> str:
@@ -14,3 +18,16 @@ def normalize(text: str) -> str:
 def without_logins(text: str) -> str:
     """Take `user:password@` out of its URLs."""
     return _LOGIN.sub("://", text)
+
+
+def visible(text: str, longest: int = 0, lines: bool = False) -> str:
+    """Text that does nothing to a terminal or a page: control characters become pictures of themselves.
+
+    Args:
+        text: anything.
+        longest: cut after so many characters, with an ellipsis; 0: never.
+        lines: keep line breaks and tabs; otherwise a line break becomes ⏎, and the text is one line.
+    """
+    if longest and len(text) > longest:
+        text = text[:longest].rstrip() + " …"
+    return text.translate(_SHOWN_LINES) if lines else " ⏎ ".join(text.splitlines()).translate(_SHOWN)

@@ -16,7 +16,8 @@ from pipeline.lib.errors import BadRecordError
 from pipeline.lib.files import write_json
 from pipeline.lib.problems import Problems
 from pipeline.patterns import export, import_, patterns
-from pipeline.report import report, show
+from pipeline.report import report
+from pipeline.reporting.story import show
 
 NOW = 1e9
 DAY = 24 * 3600.0

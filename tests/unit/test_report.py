@@ -5,7 +5,8 @@ import pytest
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.files import write_json
-from pipeline.report import report, show
+from pipeline.report import report
+from pipeline.reporting.story import show
 
 RUN = "20261120T020000Z"
 
