@@ -58,6 +58,7 @@ class Guard:
         self.hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may be asked."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.dashboard.shapes import Json, Line, Severity
 from pipeline.lib.config import Settings
-from pipeline.lib.text import without_logins
+from pipeline.lib.text import visible, without_logins
 
 KEPT = 80  # lines
 
@@ -18,24 +18,6 @@ _TAIL = 64 * 1024  # bytes of the log that are looked at
 _LONGEST = 400  # characters of one line
 _ENTRY = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) \d+ (INFO|WARNING|ERROR|CRITICAL) (.*)")
 _LEVELS: dict[str, Severity] = {"INFO": "info", "WARNING": "warning", "ERROR": "bad", "CRITICAL": "bad"}
-# What a terminal or a page would obey instead of show: control characters and those that turn the direction of text.
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-
-
-def visible(text: str) -> str:
-    """The text with its invisible characters shown, as ␛; newlines and tabs stay."""
-    return _INVISIBLE.sub(_shown, text)
-
-
-def one_line(text: str) -> str:
-    """The same on one line, and not endless."""
-    line = visible(" ⏎ ".join(text.splitlines()) if "\n" in text else text).replace("\t", " ")
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
-
-
-def _shown(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
@@ -57,7 +39,7 @@ def activity(settings: Settings, ran: list[Json]) -> list[Line]:
     hidden = secrets_of(settings)
     found = [*map(_of_stage, ran[-KEPT:]), *_of_log(settings.layout.logs / "nightschool.log")]
     found.sort(key=lambda line: line["at"])
-    return [{**line, "text": one_line(without(line["text"], hidden))} for line in found[-KEPT:]]
+    return [{**line, "text": visible(without(line["text"], hidden), _LONGEST)} for line in found[-KEPT:]]
 
 
 def _of_stage(line: Json) -> Line:
@@ -77,7 +59,7 @@ def _of_log(path: Path) -> list[Line]:
             tail = file.read(_TAIL).decode("utf-8", errors="replace")
     except OSError:
         return []
-    return [
+    lines: list[Line] = [
         {
             "at": datetime.fromisoformat(entry[1]).timestamp() + int(entry[2]) / 1000,  # written in local time
             "kind": "log",
@@ -86,4 +68,5 @@ def _of_log(path: Path) -> list[Line]:
         }
         for line in tail.split("\n")
         if (entry := _ENTRY.fullmatch(line))
-    ][-KEPT:]
+    ]
+    return lines[-KEPT:]

@@ -9,14 +9,15 @@ _LATE = 26 * 3600  # seconds; a nightly job has an hour or two of play
 _ORDER: dict[Severity, int] = {"bad": 0, "warning": 1, "info": 2, "good": 3}
 _TITLES: dict[Outcome, tuple[Severity, str]] = {
     "deployed": ("good", "The model learned something last night, and serves."),
-    "refused": ("info", "Last night's candidate was refused. The model is exactly what it was."),
-    "inconclusive": ("info", "Too little evidence last night. The model is exactly what it was."),
-    "awaiting": ("info", "Last night's candidate passed and was not approved. The model is exactly what it was."),
+    "refused": ("info", "Last night's candidate was refused. The model is what it was."),
+    "inconclusive": ("info", "Too little evidence last night. The model is what it was."),
+    "awaiting": ("info", "Last night's candidate passed its exam and waits."),
+    "rejected": ("info", "Last night's candidate was rejected. The model is what it was."),
     "rolled_back": ("warning", "Last night's model was deployed, failed, and is gone again."),
-    "nothing": ("good", "Nothing to learn last night. The model is exactly what it was."),
-    "failed": ("bad", "The last night failed. The model is exactly what it was."),
+    "nothing": ("good", "There was nothing to learn last night. The model is what it was."),
+    "failed": ("bad", "The last night failed. The model is what it was."),
+    "unfinished": ("warning", "The last night did not come to its end."),
     "running": ("info", "A night is under way."),
-    "stopped": ("warning", "The last night did not come to its end."),
 }
 
 
@@ -84,20 +85,15 @@ def _about_nights(nights: list[Night], now: float) -> Iterator[Advice]:
         return
     last = nights[-1]
     severity, title = _TITLES[last["outcome"]]
-    command = "nightschool report"
-    text = _sentence(last["words"])
-    if last["outcome"] == "deployed":
-        text = f"{_progress(last)} Nothing to do."
-    elif last["outcome"] == "rolled_back":
-        text += " Read the summary of the rollback below before the next night."
-    elif last["outcome"] in ("failed", "stopped"):
-        text += f" It ended in {last['stages'][-1]['stage']}. The next night tries again by itself."
-        command = f"less logs/nightly_{last['run'].partition('-')[0]}.log"
-    elif last["outcome"] in ("refused", "inconclusive", "nothing", "awaiting"):
-        text += " Nothing to do."
-    yield _say(severity, title, text.strip(), command)
+    if last["outcome"] == "running":
+        text = (
+            f"{last['stage']} was the last stage that ended. Until the candidate has passed its exam nothing changes."
+        )
+        yield _say(severity, title, text)
+        return
+    yield _say(severity, title, f"{_sentence(last['headline'])} {_sentence(last['next_step'])}", "nightschool report")
     ended = last["at"] + last["seconds"]
-    if now - ended > _LATE and last["outcome"] != "running":
+    if now - ended > _LATE:
         yield _say(
             "warning",
             "The night is late.",
@@ -106,13 +102,7 @@ def _about_nights(nights: list[Night], now: float) -> Iterator[Advice]:
         )
 
 
-def _progress(night: Night) -> str:
-    after, before = night["success"], night["before"]
-    if after is None or before is None:
-        return _sentence(night["words"])
-    return f"On questions it never trained on it was right in {before:.1%}, and is now in {after:.1%}."
-
-
 def _sentence(words: str) -> str:
-    text = words.strip()
-    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+    """With a capital and a full stop, unless it begins with code."""
+    text = words[:1].upper() + words[1:].rstrip(".")
+    return f"{text}." if text else ""

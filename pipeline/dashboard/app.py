@@ -27,6 +27,7 @@ from pipeline.lib.errors import Ending, ExitCode, NightschoolError, UsageError
 STATIC = Path(__file__).parent / "static"
 LARGEST_BODY = 4096  # bytes
 
+_KINDS: tuple[Only, ...] = get_args(Only)
 _STATUS = {
     ExitCode.USAGE: 404,
     ExitCode.UNAVAILABLE: 503,
@@ -94,9 +95,10 @@ class Dashboard:
     async def answers(self, http: Request) -> Response:
         """Answers of two generations, side by side."""
         asked = http.query_params
-        only, offset = asked.get("only", "all"), _number(http, "offset", 0, 0, 1_000_000)
-        if only not in get_args(Only):
-            raise UsageError(f"only={only}: not known", f"one of {', '.join(get_args(Only))}")
+        only = next((each for each in _KINDS if each == asked.get("only", "all")), None)
+        if only is None:
+            raise UsageError("only: not known", f"one of {', '.join(_KINDS)}")
+        offset = _number(http, "offset", 0, 0, 1_000_000)
         sides = asked.get("first", "base"), asked.get("second", "current")
         return _json(await asyncio.to_thread(story.answers, self.settings, *sides, only, offset))
 

@@ -3,27 +3,20 @@
 reads   `logs/runs.jsonl`, the ledger, `loras/`
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import groupby
-from typing import Any
 
-from pipeline.dashboard.shapes import Action, GenerationRow, Json, Night, Outcome
+from pipeline.dashboard.shapes import Action, GenerationRow, Json, Night, Stage
 from pipeline.lib import generations, jsonl, lineage, permission, pins, runs
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ExitCode, NightschoolError
+from pipeline.lib.errors import NightschoolError
 from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.layout import Layout
+from pipeline.lib.text import visible
+from pipeline.reporting import nights, words
 
-STAGES = ("harvest", "build-dataset", "train", "canary", "deploy")
-
-_SHOWN = ("run", "stage", "status", "exit_code", "at", "seconds", "message")
-_ENDINGS: dict[int, Outcome] = {
-    ExitCode.NOTHING_TO_DO: "nothing",
-    ExitCode.REFUSED: "refused",
-    ExitCode.INCONCLUSIVE: "inconclusive",
-    ExitCode.ROLLED_BACK: "rolled_back",
-}
+_LONGEST = 300  # of a message, which may quote what people wrote
+_UNKNOWN = {"success": None, "interval": None}
 
 
 def lines(layout: Layout) -> list[Json]:
@@ -31,51 +24,54 @@ def lines(layout: Layout) -> list[Json]:
     return list(jsonl.read(layout.runs))
 
 
-def all_nights(layout: Layout, ran: Iterable[Json], is_night_running: bool) -> list[Night]:
-    """The nights, oldest first. A night whose last stage went well but is not `deploy` is running, or was stopped."""
-    staged = sorted((line for line in ran if line["stage"] in STAGES), key=lambda line: runs.night_of(line["run"]))
-    found = [_night(layout, list(stages)) for _, stages in groupby(staged, lambda line: runs.night_of(line["run"]))]
-    if found and found[-1]["outcome"] == "stopped" and is_night_running:
-        found[-1]["outcome"], found[-1]["words"] = "running", "still under way"
-    return found
+def all_nights(layout: Layout, is_night_running: bool) -> list[Night]:
+    """The nights, oldest first."""
+    current = generations.incumbent(layout).id
+    found = nights.nights(layout)
+    if found and found[-1]["kind"] == "unfinished" and is_night_running:
+        found[-1]["kind"] = "running"
+    return [_night(each, current) for each in found]
 
 
-def _night(layout: Layout, stages: list[Json]) -> Night:
-    last = stages[-1]
-    run = str(last["run"])  # of several rounds the last one is what was judged
-    outcome = _outcome(last)
-    verdict = _verdict(layout, run)
-    held_out = verdict.get("suites", {}).get("holdout", {})
-    after, before = held_out.get("candidate", {}), held_out.get("incumbent", {})
-    (low, high), (before_low, before_high) = (side.get("interval") or (None, None) for side in (after, before))
+def _night(night: Json, current: str) -> Night:
+    """As `nightschool report` tells it, made flat for plots."""
+    held_out = night["held_out"] or {"n": None, "before": _UNKNOWN, "after": _UNKNOWN}
+    after, before = held_out["after"], held_out["before"]
+    (low, high), (before_low, before_high) = (side["interval"] or (None, None) for side in (after, before))
     return {
-        "run": run,
-        "at": stages[0]["at"],
-        "seconds": round(sum(line["seconds"] for line in stages), 3),
-        "outcome": outcome,
-        "words": str(last.get("message") or verdict.get("reason") or ""),
-        "success": after.get("success"),
+        "run": night["run"],
+        "at": night["at"],
+        "seconds": round(night["seconds"], 3),
+        "outcome": night["kind"],
+        "stage": night["stage"],
+        "headline": words.headline(night, current),
+        "next_step": words.next_step(night, current),
+        "questions": held_out["n"],
+        "success": after["success"],
         "low": low,
         "high": high,
-        "before": before.get("success"),
+        "before": before["success"],
         "before_low": before_low,
         "before_high": before_high,
-        "questions": held_out.get("n"),
-        "stages": [{key: line.get(key) for key in _SHOWN} for line in stages],
     }
 
 
-def _outcome(last: Json) -> Outcome:
-    code = int(last["exit_code"])
-    if code == ExitCode.DONE:
-        return "deployed" if last["stage"] == "deploy" else "stopped"
-    if last["status"] == "AwaitingApproval":
-        return "awaiting"
-    return _ENDINGS.get(code, "failed")
-
-
-def _verdict(layout: Layout, run: str) -> dict[str, Any]:
-    return generations.verdict(Generation(layout.generation(run), {})) or {}
+def last_stages(ran: list[Json]) -> list[Stage]:
+    """Those of the last night, in the order in which they ended."""
+    of_nights = [line for line in ran if line["stage"] in nights.STAGES]
+    last = runs.night_of(of_nights[-1]["run"]) if of_nights else None
+    return [
+        {
+            "run": line["run"],
+            "stage": line["stage"],
+            "exit_code": line["exit_code"],
+            "at": line["at"],
+            "seconds": line["seconds"],
+            "message": visible(line["message"], _LONGEST) if line.get("message") else None,
+        }
+        for line in of_nights
+        if runs.night_of(line["run"]) == last
+    ]
 
 
 def rows(settings: Settings) -> list[GenerationRow]:

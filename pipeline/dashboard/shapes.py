@@ -11,7 +11,16 @@ from typing_extensions import TypedDict
 Json = dict[str, Any]
 Severity = Literal["good", "info", "warning", "bad"]
 Outcome = Literal[
-    "deployed", "refused", "inconclusive", "awaiting", "rolled_back", "nothing", "failed", "running", "stopped"
+    "deployed",
+    "refused",
+    "inconclusive",
+    "awaiting",
+    "rejected",
+    "rolled_back",
+    "nothing",
+    "failed",
+    "unfinished",
+    "running",
 ]
 Action = Literal["approve", "reject", "rollback"]
 Only = Literal["all", "won", "lost", "same"]
@@ -48,15 +57,27 @@ class Night(TypedDict):
     at: float
     seconds: float
     outcome: Outcome
-    words: str
+    stage: Annotated[str, Field(description="the last one that ended")]
+    headline: str
+    next_step: str
+    questions: int | None
     success: float | None
     low: Annotated[float | None, Field(description="of the 95 % interval")]
     high: float | None
     before: Annotated[float | None, Field(description="the incumbent's success on the same questions")]
     before_low: float | None
     before_high: float | None
-    questions: int | None
-    stages: Annotated[list[Json], Field(description="lines of `logs/runs.jsonl`, without their outputs")]
+
+
+class Stage(TypedDict):
+    """A stage that ended."""
+
+    run: str
+    stage: str
+    exit_code: int
+    at: float
+    seconds: float
+    message: str | None
 
 
 class Advice(TypedDict):
@@ -75,6 +96,7 @@ class EvolutionStatus(TypedDict):
 
     nights: Annotated[list[Night], Field(description="oldest first, at most the last 60")]
     nights_before: Annotated[int, Field(description="how many there were before those")]
+    last_stages: Annotated[list[Stage], Field(description="of the last night, in the order in which they ended")]
     awaiting: Annotated[str | None, Field(description="the candidate that waits for a person's yes")]
     advice: Annotated[list[Advice], Field(description="the most urgent first; never empty")]
     problem: Annotated[str | None, Field(description="what could not be read")]
@@ -149,13 +171,12 @@ class Metrics(TypedDict):
 
     days: int
     agent: str
-    empty: Annotated[bool, Field(description="nothing has been measured yet")]
-    totals: Json
-    daily: list[Json]
-    query_types: Json
-    satisfaction: Json
-    latency: Json
-    kpis: Json
+    week: Annotated[
+        Json,
+        Field(description="totals, daily, query_types, satisfaction, before, trends: as `nightschool report --days`"),
+    ]
+    kpis: Annotated[Json, Field(description="the newest of the 18 KPIs, and `overall_performance`; empty: none yet")]
+    evolution: Annotated[Json, Field(description="of the attempts so far, how many were deployed and stayed")]
     problem: str | None
     timestamp: float
 

@@ -6,12 +6,21 @@ reads   everything below `loras/` and `logs/` that other modules of this package
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.dashboard import activity, locks, nights, training
 from pipeline.dashboard.advice import advice
-from pipeline.dashboard.shapes import EvolutionStatus, Line, Night, ServiceStatus, StatusData, TrainingStatus, Version
+from pipeline.dashboard.shapes import (
+    EvolutionStatus,
+    Line,
+    Night,
+    ServiceStatus,
+    Stage,
+    StatusData,
+    TrainingStatus,
+    Version,
+)
 from pipeline.lib import generations
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError
@@ -43,9 +52,11 @@ class Health:
             self.said, self.reason = None, str(error)
 
     @property
-    def gateway(self) -> str:
+    def gateway(self) -> Literal["up", "down", "unknown"]:
         """`unknown` until it has been asked."""
-        return "up" if self.said is not None else "unknown" if "not been asked" in str(self.reason) else "down"
+        if self.said is not None:
+            return "up"
+        return "down" if self._asked > 0 else "unknown"
 
 
 class State:
@@ -63,9 +74,7 @@ class State:
         """The three cards and the last lines of the log."""
         running = locks.held(self.layout)
         disk, ledgers = _folders(self.layout), _stamps([self.layout.runs, self.layout.promotions])
-        work = _stamps(
-            [each for folder in training.work_folders(self.layout) for each in (folder, folder / training.PROGRESS)]
-        )
+        work = _stamps(training.watched(self.layout))
         log = _stamps([self.layout.logs / "nightschool.log"])
         service = self._service(running, self._remember("disk", disk, lambda: _on_disk(self.layout)))
         return {
@@ -86,7 +95,7 @@ class State:
         said = self.health.said or {}
         serving: Version | None = {"id": said["adapter"], "sha256": said["adapter_sha256"]} if said else None
         return {
-            "gateway": self.health.gateway,  # type: ignore[typeddict-item]
+            "gateway": self.health.gateway,
             "reason": self.health.reason,
             "model": self.settings.model.name,
             "engine": said.get("engine"),
@@ -101,24 +110,25 @@ class State:
         }
 
     def _evolution(self, service: ServiceStatus, running: list[str], stamp: Stamp) -> EvolutionStatus:
-        found, awaiting, problem = self._remember(
+        found, stages, awaiting, problem = self._remember(
             "nights", (*stamp, "night" in running), lambda: self._nights("night" in running)
         )
         return {
             "nights": found[-_NIGHTS:],
             "nights_before": max(0, len(found) - _NIGHTS),
+            "last_stages": stages,
             "awaiting": awaiting,
             "advice": advice(service, found, awaiting, self._clock()),
             "problem": problem,
             "version": f"{hash(stamp) & 0xFFFFFFFFFFFF:012x}",
         }
 
-    def _nights(self, is_night_running: bool) -> tuple[list[Night], str | None, str | None]:
+    def _nights(self, is_night_running: bool) -> tuple[list[Night], list[Stage], str | None, str | None]:
         try:
-            found = nights.all_nights(self.layout, nights.lines(self.layout), is_night_running)
-            return found, nights.awaiting(self.layout), None
+            found = nights.all_nights(self.layout, is_night_running)
+            return found, nights.last_stages(nights.lines(self.layout)), nights.awaiting(self.layout), None
         except NightschoolError as error:
-            return [], None, str(error)
+            return [], [], None, str(error)
 
     def _training(self, is_training: bool) -> TrainingStatus:
         try:

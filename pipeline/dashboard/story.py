@@ -10,14 +10,17 @@ from typing import Any
 
 from pipeline.dashboard import nights
 from pipeline.dashboard.actions import IDENTITY
-from pipeline.dashboard.activity import secrets_of, visible, without
-from pipeline.dashboard.shapes import Answers, Json, Only, Report
+from pipeline.dashboard.activity import secrets_of, without
+from pipeline.dashboard.shapes import Answers, Json, Metrics, Only, Report
 from pipeline.lib import generations, side_by_side
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError, UsageError
 from pipeline.lib.files import read_json
 from pipeline.lib.generations import Generation
 from pipeline.lib.layout import Layout
+from pipeline.lib.text import visible
+from pipeline.metrics import evolutions, kpis, traffic
+from pipeline.metrics.store import reading
 from pipeline.report import report as night_report
 
 _PAGE = 20  # answers
@@ -40,8 +43,7 @@ def report(settings: Settings, run: str | None) -> Report:
         "timestamp": time.time(),
     }
     try:
-        ran = [line for line in nights.lines(settings.layout) if line["stage"] in nights.STAGES]
-        if ran or run:
+        if nights.last_stages(nights.lines(settings.layout)) or run:
             found["night"] = night_report(settings, run)
         found["generations"] = nights.rows(settings)
         found["promotions"] = generations.ledger(settings.layout)[: -_SWAPS - 1 : -1]
@@ -57,6 +59,29 @@ def report(settings: Settings, run: str | None) -> Report:
 def _rollback(layout: Layout) -> Json | None:
     path = layout.current / "rollback_summary.json"
     return read_json(path) if path.is_file() else None
+
+
+def metrics(settings: Settings, days: int) -> Metrics:
+    """What the store says about the last days, and the newest KPIs."""
+    now, agent = time.time(), settings.model.name
+    found: Metrics = {
+        "days": days,
+        "agent": agent,
+        "week": {},
+        "kpis": {},
+        "evolution": {},
+        "problem": None,
+        "timestamp": now,
+    }
+    try:
+        with reading(settings.layout.metrics) as db:
+            db.execute("BEGIN")
+            found["week"] = traffic.week(db, days, now, agent)
+            found["kpis"] = kpis.latest(db, agent)
+            found["evolution"] = evolutions.success_rate(db, agent)
+    except NightschoolError as error:
+        found["problem"] = str(error)
+    return found
 
 
 def answers(settings: Settings, first: str, second: str, only: Only, offset: int) -> Answers:
@@ -100,14 +125,13 @@ def _kind(row: dict[str, Any]) -> Only:
 
 def clean(text: str) -> str:
     """A text for the page: nothing invisible in it, no logins."""
-    return visible(without(text, ()))
+    return visible(without(text, ()), _LONGEST)
 
 
 def _cleaned(value: Any, secrets: Iterable[str]) -> Any:
     """The same in every text of a JSON value, without the secrets; what is very long is cut."""
     if isinstance(value, str):
-        text = visible(without(value, secrets))
-        return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        return visible(without(value, secrets), _LONGEST, lines=True)
     if isinstance(value, dict):
         return {key: _cleaned(each, secrets) for key, each in value.items()}
     return [_cleaned(each, secrets) for each in value] if isinstance(value, list) else value

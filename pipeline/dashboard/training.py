@@ -33,13 +33,18 @@ def training_status(layout: Layout, is_training: bool) -> TrainingStatus:
     return _done(trained[-1]) if trained else NOTHING
 
 
-def work_folders(layout: Layout) -> list[Path]:
+def watched(layout: Layout) -> list[Path]:
+    """The files and folders that change while a training goes on."""
+    return [each for folder in _work_folders(layout) for each in (folder, folder / PROGRESS)]
+
+
+def _work_folders(layout: Layout) -> list[Path]:
     """Those of trainings that have not come to their end, the one written to last at the end."""
     return sorted(layout.loras.glob(".*.work"), key=lambda path: path.stat().st_mtime)
 
 
 def _work(layout: Layout) -> Path | None:
-    return next(reversed(work_folders(layout)), None)
+    return next(reversed(_work_folders(layout)), None)
 
 
 def _running(work: Path) -> TrainingStatus:
