@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.lib.errors import BadRecordError
-from pipeline.lib.files import locked
+from pipeline.lib.files import locked, sync, sync_folder
 from pipeline.lib.logs import logger
 from pipeline.metrics.schema import MIGRATIONS
 
@@ -33,7 +33,12 @@ class NewerStoreError(BadRecordError):
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the store for writing; it is made, or brought up to date, if need be.
+    """Open the store for writing; raises as `opened` does."""
+    return opened(path)[0]
+
+
+def opened(path: Path) -> tuple[sqlite3.Connection, Identity | None]:
+    """The store for writing, made or brought up to date if need be, and which file it is.
 
     Raises:
         NewerStoreError: a newer Nightschool has written it; nothing was changed.
@@ -47,10 +52,10 @@ def connect(path: Path) -> sqlite3.Connection:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
             db.execute(f"PRAGMA journal_size_limit = {_LARGEST_WAL}")
+            return db, identity(path)
         except BaseException:
             db.close()
             raise
-    return db
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
@@ -132,14 +137,34 @@ def set_aside(path: Path, broken: Identity | None, error: BaseException) -> None
     with changing(path):
         if broken is None or identity(path) != broken:
             return
-        stem = f"{path.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        names = (stem, *(f"{stem}-{number}" for number in range(2, 100)))
-        aside = next(each for each in map(path.with_name, names) if not each.exists())
-        for suffix in ("-wal", "-shm", ""):
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        aside = _renamed(path)
     done = f"it is kept as {aside.name} and a new one begins; `nightschool metrics rebuild` fills it from the logs"
     logger.error("%s is corrupt (%s): %s", path, error, done)
+
+
+def replace(path: Path, draft: Path, keep: bool) -> None:
+    """Give the name to another file, a store that nobody has open; the caller's transaction keeps writers away.
+
+    Whoever has the old one open finds out before the next write. With `keep` the old one gets another name.
+    """
+    sync(draft)
+    with changing(path):
+        if keep:
+            _renamed(path)
+        for suffix in ("-wal", "-shm"):  # SQLite would take them for the new one's
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        draft.replace(path)
+        sync_folder(path.parent)
+
+
+def _renamed(path: Path) -> Path:
+    stem = f"{path.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = (stem, *(f"{stem}-{number}" for number in range(2, 100)))
+    aside = next(each for each in map(path.with_name, names) if not each.exists())
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
 
 
 def _statements(script: str) -> Iterator[str]:

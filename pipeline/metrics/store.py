@@ -124,7 +124,7 @@ class MetricsStore:
 
     def _write(self, rows: list[Row]) -> bool:
         try:
-            bad = self._file.write(rows)
+            bad = self._file.write(rows, len(self._waiting))
         except NewerStoreError as error:
             self._recording = False
             self.lost += len(self._waiting)

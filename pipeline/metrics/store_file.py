@@ -22,9 +22,14 @@ class StoreFile:
         self.path = path
         self._db: sqlite3.Connection | None = None
         self._identity: Identity | None = None
+        self._doubtful = 0  # the next rows that a rebuild may have put into the file
 
-    def write(self, rows: Sequence[Row]) -> list[tuple[Row, Exception]]:
+    def write(self, rows: Sequence[Row], waiting: int) -> list[tuple[Row, Exception]]:
         """Write rows in one transaction; a corrupt file is put aside first.
+
+        Args:
+            rows: the oldest of those that wait.
+            waiting: how many wait, these included.
 
         Returns: those that no table takes, with the reason; the others are committed.
 
@@ -34,7 +39,7 @@ class StoreFile:
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._attempt(rows)
+                return self._attempt(rows, waiting)
             except _MovedError:
                 self.close()
             except (sqlite3.Error, OSError) as error:
@@ -51,14 +56,16 @@ class StoreFile:
             self._db.close()
             self._db = None
 
-    def _attempt(self, rows: Sequence[Row]) -> list[tuple[Row, Exception]]:
+    def _attempt(self, rows: Sequence[Row], waiting: int) -> list[tuple[Row, Exception]]:
         if self._db is None:
             self._identity = database.identity(self.path)
-            self._db = database.connect(self.path)
-            self._identity = database.identity(self.path)
+            self._db, self._identity = database.opened(self.path)
+            self._doubtful = waiting
         with database.transaction(self._db):
             # Only now: until this transaction ends nobody replaces the file.
             if database.identity(self.path) != self._identity:
                 raise _MovedError
             database.version(self._db, self.path)
-            return writing.write(self._db, rows)
+            bad = writing.write(self._db, writing.unrecorded(self._db, rows) if self._doubtful > 0 else rows)
+        self._doubtful -= len(rows)
+        return bad

@@ -15,7 +15,8 @@ from typing import Any, get_args
 
 from pipeline.metrics.intervals import wilson
 from pipeline.metrics.rows import QueryType
-from pipeline.metrics.trends import BUCKET_BASE, Histogram, trends
+from pipeline.metrics.summaries import BUCKET
+from pipeline.metrics.trends import Histogram, trends
 
 _SUMMED = (
     "queries",
@@ -146,7 +147,7 @@ def _quantiles(histogram: Histogram, quantiles: Sequence[float]) -> dict[str, fl
         for bucket in sorted(histogram):
             seen += histogram[bucket]
             if seen >= rank:
-                value = BUCKET_BASE ** (bucket + 0.5)
+                value = BUCKET ** (bucket + 0.5)
                 break
         found[f"p{100 * quantile:g}"] = value
     return found

@@ -7,8 +7,8 @@ matter. A day is not a random sample of requests: with very many of them everyth
 from typing import Any
 
 from pipeline.metrics.intervals import Interval, mean_change, share_change
+from pipeline.metrics.summaries import BUCKET
 
-BUCKET_BASE = 1.1  # bucket b of daily_latencies reaches from 1.1 ^ b to 1.1 ^ (b + 1) milliseconds
 Histogram = dict[int, int]  # bucket → requests
 
 _CONFIDENCE = 0.99
@@ -57,7 +57,7 @@ def _latency(was: float | None, is_now: float | None, first: Histogram, second: 
 def _spread(histogram: Histogram) -> tuple[float, int]:
     """Variance and number of the latencies; the middle of its bucket stands for each."""
     total = sum(histogram.values())
-    values = [(BUCKET_BASE ** (bucket + 0.5), count) for bucket, count in histogram.items()]
+    values = [(BUCKET ** (bucket + 0.5), count) for bucket, count in histogram.items()]
     mean = sum(value * count for value, count in values) / total if total else 0.0
     return sum(count * (value - mean) ** 2 for value, count in values) / max(1, total - 1), total
 

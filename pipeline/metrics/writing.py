@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.metrics import summaries
 from pipeline.metrics.rows import (
@@ -19,6 +19,8 @@ from pipeline.metrics.rows import (
     SystemEvent,
 )
 from pipeline.metrics.sql import insert
+
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 _TABLES: dict[type[Row], str] = {
     QueryMetric: "query_metrics",
@@ -56,8 +58,13 @@ _BAD_VALUES = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.Programmi
 _BAD_ROW = (*_BAD_VALUES, OverflowError, AttributeError, sqlite3.DataError)
 
 
-def write(db: sqlite3.Connection, rows: Sequence[Row]) -> list[tuple[Row, Exception]]:
+def write(db: sqlite3.Connection, rows: Sequence[AnyRow], oldest: float = -math.inf) -> list[tuple[AnyRow, Exception]]:
     """Write rows inside the caller's transaction.
+
+    Args:
+        db: the store, in a transaction.
+        rows: they take effect in their order.
+        oldest: requests and feedback from before this moment are only added to the daily tables.
 
     Returns: those that no table takes, with the reason; the others are written.
 
@@ -65,26 +72,39 @@ def write(db: sqlite3.Connection, rows: Sequence[Row]) -> list[tuple[Row, Except
         sqlite3.Error: the file refuses, whatever the rows; roll back.
     """
     try:
-        _in_savepoint(db, rows)
+        _in_savepoint(db, rows, oldest)
     except _BAD_ROW:
-        return _one_by_one(db, rows)
+        return _one_by_one(db, rows, oldest)
     return []
 
 
-def _one_by_one(db: sqlite3.Connection, rows: Sequence[Row]) -> list[tuple[Row, Exception]]:
-    refused: list[tuple[Row, Exception]] = []
+def unrecorded(db: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
+    """Without the requests and feedback that are there already: a rebuild may have read them in the logs."""
+    return [row for row in rows if not (isinstance(row, QueryMetric | FeedbackMetric) and _is_there(db, row))]
+
+
+def _is_there(db: sqlite3.Connection, row: QueryMetric | FeedbackMetric) -> bool:
+    statement = f"SELECT 1 FROM {_TABLES[type(row)]} WHERE at = ? AND interaction_id = ?"
+    try:
+        return db.execute(statement, (row.at, row.interaction_id)).fetchone() is not None
+    except _BAD_ROW:
+        return False  # nor will it ever be
+
+
+def _one_by_one(db: sqlite3.Connection, rows: Sequence[AnyRow], oldest: float) -> list[tuple[AnyRow, Exception]]:
+    refused: list[tuple[AnyRow, Exception]] = []
     for row in rows:
         try:
-            _in_savepoint(db, [row])
+            _in_savepoint(db, [row], oldest)
         except _BAD_ROW as error:
             refused.append((row, error))
     return refused
 
 
-def _in_savepoint(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def _in_savepoint(db: sqlite3.Connection, rows: Sequence[Row], oldest: float) -> None:
     db.execute("SAVEPOINT some")
     try:
-        _insert(db, rows)
+        _insert(db, rows, oldest)
     except _BAD_ROW:
         db.execute("ROLLBACK TO some")
         raise
@@ -93,11 +113,13 @@ def _in_savepoint(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
             db.execute("RELEASE some")
 
 
-def _insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def _insert(db: sqlite3.Connection, rows: Sequence[Row], oldest: float) -> None:
     kinds: dict[type[Row], list[Any]] = {}
     for row in rows:
         kinds.setdefault(type(row), []).append(_finite(row) if type(row) is QueryMetric else row)
     for kind, same in kinds.items():
+        if kind in (QueryMetric, FeedbackMetric):
+            same = [row for row in same if row.at >= oldest]
         insert(db, _TABLES[kind], _COLUMNS[kind], [_VALUES[kind](row) for row in same], _CONFLICTS[kind])
     summaries.add_queries(db, kinds.get(QueryMetric, ()))
     summaries.add_feedback(db, kinds.get(FeedbackMetric, ()))

@@ -18,7 +18,7 @@ from pipeline.reporting.week import ENDINGS, held_out
 
 _NIGHTS = 30  # most of them on the page
 _DAYS = 31  # likewise, in tables and plots
-_ANSWERS = 5  # won, and lost
+_ANSWERS = 3  # won, and lost
 _QUESTION, _ANSWER, _REASON = 300, 500, 300  # characters
 
 
@@ -45,6 +45,7 @@ def render(layout: Layout, model: str, story: dict[str, Any] | None, week: dict[
         lines=partial(visible, longest=_ANSWER, lines=True),
         question=partial(visible, longest=_QUESTION, lines=True),
         short=partial(visible, longest=_REASON),
+        commands=_commands,
         percent=words.percent,
         between=words.between,
         milliseconds=words.milliseconds,
@@ -62,7 +63,7 @@ def render(layout: Layout, model: str, story: dict[str, Any] | None, week: dict[
         story=story,
         week=week,
         week_line=words.week_line(week),
-        steps=[*([story["next_step"]] if story else []), *words.week_steps(week)],
+        steps=_steps(story, week),
         nights=told,
         endings=ENDINGS,
         days=days,
@@ -80,6 +81,21 @@ def render(layout: Layout, model: str, story: dict[str, Any] | None, week: dict[
         **_plots(layout, run, told, days, week),
     )
     return text.encode("utf-8", "replace")  # half a surrogate pair, as JSON may hold it, becomes a question mark
+
+
+def _steps(story: dict[str, Any] | None, week: dict[str, Any]) -> list[str]:
+    """Of the night, then of the days, unless these have nothing to add."""
+    of_days = words.week_steps(week)
+    return of_days if story is None else [story["next_step"], *(each for each in of_days if each != words.NOTHING)]
+
+
+def _commands(text: str) -> str:
+    """What stands between backticks is a command."""
+    from markupsafe import Markup
+
+    parts = visible(text, 2 * _REASON).split("`")
+    tags = (Markup("<code>{}</code>") if number % 2 else Markup("{}") for number in range(len(parts)))
+    return Markup("").join(tag.format(part) for tag, part in zip(tags, parts, strict=True))
 
 
 def _plots(

@@ -99,7 +99,7 @@ def success_by_night(nights: Sequence[dict[str, Any]]) -> str:
         plot.dot(x - 5, before, "old")
         (plot.dot if deployed else plot.cross)(x + 5, after, "new")
     plot.line(served, "served")
-    plot.under(places, [f"{each['night'][4:6]}-{each['night'][6:8]}" for each in shown])
+    plot.under(places, _moments([each["night"] for each in shown]))
     return str(plot)
 
 
@@ -146,6 +146,13 @@ def latency_by_day(days: Sequence[dict[str, Any]], target: float) -> str:
         plot.line([(_LEFT, plot.y(target)), (_WIDTH - _RIGHT, plot.y(target))], "target")
     plot.under(places, [day["day"][5:] for day in days])
     return str(plot)
+
+
+def _moments(runs: Sequence[str]) -> list[str]:
+    """The days of run ids; their times where all are of one day."""
+    if len({run[:8] for run in runs}) == 1 < len(runs):
+        return [f"{run[9:11]}:{run[11:13]}" for run in runs]
+    return [f"{run[4:6]}-{run[6:8]}" for run in runs]
 
 
 def _reach(side: dict[str, Any]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.lib.errors import ExitCode
 from pipeline.lib.text import visible
 
+NOTHING = "nothing to do"
 _LONGEST = 300  # of a reason, which may quote what people or other programs wrote
 
 _BEGINNINGS = {
@@ -115,7 +116,7 @@ def week_steps(week: dict[str, Any]) -> list[str]:
     asked = week["totals"]["queries"]
     silent = ["nobody has said anything: `nightschool feedback --help` tells how"] if asked else []
     unasked = ["nothing was asked: is `nightschool serve` where people ask?"] if not asked else []
-    return [*missed, *unasked, *(silent if not week["satisfaction"]["n"] else [])] or ["nothing to do"]
+    return [*missed, *unasked, *(silent if not week["satisfaction"]["n"] else [])] or [NOTHING]
 
 
 def target(each: dict[str, Any]) -> str:
