@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from pipeline.dashboard.shapes import Advice, Night, Outcome, ServiceStatus, Severity
+from pipeline.reporting.nights import STAGES
 
 _LATE = 26 * 3600  # seconds; a nightly job has an hour or two of play
 _ORDER: dict[Severity, int] = {"bad": 0, "warning": 1, "info": 2, "good": 3}
@@ -23,7 +24,7 @@ _TITLES: dict[Outcome, tuple[Severity, str]] = {
 
 def advice(service: ServiceStatus, nights: list[Night], awaiting: str | None, now: float) -> list[Advice]:
     """Never empty; what is bad comes before what is good."""
-    found = [*_about_service(service), *_about_approval(awaiting), *_about_nights(nights, now)]
+    found = [*_about_service(service), *_about_approval(awaiting), *_about_nights(nights, service["stages"], now)]
     return sorted(found, key=lambda each: _ORDER[each["severity"]] + 0.5 * (each["action"] is None))
 
 
@@ -74,7 +75,7 @@ def _about_approval(awaiting: str | None) -> Iterator[Advice]:
         yield {**asked, "action": "approve", "generation": awaiting}
 
 
-def _about_nights(nights: list[Night], now: float) -> Iterator[Advice]:
+def _about_nights(nights: list[Night], running: list[str], now: float) -> Iterator[Advice]:
     if not nights:
         yield _say(
             "info",
@@ -86,10 +87,8 @@ def _about_nights(nights: list[Night], now: float) -> Iterator[Advice]:
     last = nights[-1]
     severity, title = _TITLES[last["outcome"]]
     if last["outcome"] == "running":
-        text = (
-            f"{last['stage']} was the last stage that ended. Until the candidate has passed its exam nothing changes."
-        )
-        yield _say(severity, title, text)
+        under_way = [stage for stage in STAGES if stage in running] or ["the next stage"]
+        yield _say(severity, title, f"Now: {under_way[0]}. Until a candidate has passed its exam nothing changes.")
         return
     yield _say(severity, title, f"{_sentence(last['headline'])} {_sentence(last['next_step'])}", "nightschool report")
     ended = last["at"] + last["seconds"]

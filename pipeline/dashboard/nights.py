@@ -27,10 +27,11 @@ def lines(layout: Layout) -> list[Json]:
 def all_nights(layout: Layout, is_night_running: bool) -> list[Night]:
     """The nights, oldest first."""
     current = generations.incumbent(layout).id
-    found = nights.nights(layout)
-    if found and found[-1]["kind"] == "unfinished" and is_night_running:
-        found[-1]["kind"] = "running"
-    return [_night(each, current) for each in found]
+    found = [_night(each, current) for each in nights.nights(layout)]
+    if found and found[-1]["outcome"] == "unfinished" and is_night_running:
+        still = f"{found[-1]['stage']} was the last stage that ended; serving {current}"
+        found[-1] |= {"outcome": "running", "headline": f"still under way: {still}", "next_step": "wait for its end"}
+    return found
 
 
 def _night(night: Json, current: str) -> Night:
@@ -80,14 +81,15 @@ def rows(settings: Settings) -> list[GenerationRow]:
     incumbent = generations.incumbent(layout)
     previous = lineage.previous(layout, incumbent, lineage.current_base(layout))
     pinned = pins.pinned(layout)
+    served = {BASE, *(str(swap["to"]) for swap in generations.ledger(layout))}
     listed = []
     for each in [generations.bare_base(layout), *generations.all_complete(layout)]:
         marks = {"current": each.id == incumbent.id, "previous": each.id == previous, "pinned": each.id in pinned}
-        listed.append(_row(each, incumbent, [name for name, marked in marks.items() if marked]))
+        listed.append(_row(each, incumbent, served, [name for name, marked in marks.items() if marked]))
     return listed[::-1]
 
 
-def _row(each: Generation, incumbent: Generation, marks: list[str]) -> GenerationRow:
+def _row(each: Generation, incumbent: Generation, served: set[str], marks: list[str]) -> GenerationRow:
     facts = generations.summary(each)
     verdict = generations.verdict(each) or {}
     said = permission.read(each)
@@ -105,11 +107,11 @@ def _row(each: Generation, incumbent: Generation, marks: list[str]) -> Generatio
         "difference": facts["difference"],
         "incumbent": verdict.get("incumbent"),
         "marks": marks,
-        "actions": list(_actions(each, incumbent)),
+        "actions": list(_actions(each, incumbent, served)),
     }
 
 
-def _actions(each: Generation, incumbent: Generation) -> Iterator[Action]:
+def _actions(each: Generation, incumbent: Generation, served: set[str]) -> Iterator[Action]:
     """What a person may ask for; whether it can be had is found out by trying."""
     if each.id == incumbent.id:
         return
@@ -120,13 +122,9 @@ def _actions(each: Generation, incumbent: Generation) -> Iterator[Action]:
             permission.require_open(each, incumbent)
             yield "approve"
             yield "reject"
-    if incumbent.id != BASE and (each.id == BASE or _was_current(each, incumbent)):
+    of_this_base = BASE in (each.id, incumbent.id) or each.base_sha256 == incumbent.base_sha256
+    if each.id in served and of_this_base:
         yield "rollback"
-
-
-def _was_current(each: Generation, incumbent: Generation) -> bool:
-    """An earlier one on the same base model."""
-    return each.base_sha256 == incumbent.base_sha256 and each.id < incumbent.id
 
 
 def awaiting(layout: Layout) -> str | None:

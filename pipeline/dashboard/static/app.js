@@ -27,7 +27,7 @@ function show() {
   card("tiles", [service, evolution.nights.at(-1), metrics?.week], () => showTiles(service, evolution, metrics));
   card("service", [service, evolution.nights.length], () => showService(service, evolution));
   card("better", evolution.nights, () => showBetter(evolution.nights));
-  card("night", [evolution.last_stages, evolution.nights.at(-1), report?.night, report?.rollback], () => showNight(evolution, report));
+  card("night", [evolution.last_stages, evolution.nights.at(-1), service.stages, report?.night, report?.rollback], () => showNight(evolution, report, service.stages));
   card("training", training, () => showTraining(training));
   if (metrics) card("traffic", [metrics.week, metrics.kpis.overall_performance], () => showTraffic(metrics));
   if (report) card("generations", report.generations, () => {
@@ -39,6 +39,8 @@ function show() {
 
 function showBetter(nights) {
   const place = byId("better-plot");
+  const last = nights.at(-1);
+  replace("better-words", last && h("p", {}, h("strong", {}, `${nightOf(last.run)}: `), last.headline, "."));
   if (nights.some((night) => night.success !== null)) successPlot(place, nights);
   else place.replaceChildren(h("p", { class: "empty" }, "The first night will put the first point here."));
 }

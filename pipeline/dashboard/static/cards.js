@@ -60,7 +60,7 @@ export function showService(service, evolution) {
 }
 
 /** The stages of the last night as steps, those still to come included. */
-export function showNight(evolution, report) {
+export function showNight(evolution, report, running) {
   const night = evolution.nights.at(-1);
   if (!night) {
     replace("night-body", h("p", {}, "No night yet: run ", h("code", {}, "make night"), ". It takes some minutes, and this page fills while it goes on."));
@@ -69,23 +69,23 @@ export function showNight(evolution, report) {
   replace("night-body",
     h("p", { class: "quiet" }, moment(night.at), ` · ${duration(night.seconds)} · `, h("code", {}, night.run)),
     h("p", { class: "headline" }, night.headline),
-    h("ol", { class: "steps" }, STAGES.map((stage) => step(stage, evolution.last_stages, night))),
+    h("ol", { class: "steps" }, STAGES.map((stage) => step(stage, evolution.last_stages, night, running.includes(stage)))),
     report?.night && h("dl", { class: "facts wide" }, numbers(report.night)),
     report?.rollback && h("div", { class: "note", "data-severity": "warning" }, h("h3", {}, "The last rollback"),
       h("p", {}, moment(report.rollback.at), `: from ${report.rollback.from} to ${report.rollback.to}, because ${report.rollback.reason}. `,
         report.rollback.proven ? "Its answers were proven." : "Not proven: no gateway answered.")));
 }
 
-function step(stage, lines, night) {
+function step(stage, lines, night, isRunning) {
   const ran = lines.filter((line) => line.stage === stage);
   const last = ran.at(-1);
   const code = last?.exit_code;
-  const state = code === undefined ? (night.outcome === "running" ? "ahead" : "never") : code === 0 ? "good" : code >= 64 ? "bad" : "info";
+  const state = isRunning ? "now" : code === undefined ? (night.outcome === "running" ? "ahead" : "never") : code === 0 ? "good" : code >= 64 ? "bad" : "info";
   const seconds = ran.reduce((sum, line) => sum + line.seconds, 0);
-  const ending = state === "ahead" ? "to come" : state === "never" ? "not reached" : code === 0 ? "done" : `exit ${code}`;
+  const ending = isRunning ? "now" : state === "ahead" ? "to come" : state === "never" ? "not reached" : code === 0 ? "done" : `exit ${code}`;
   return h("li", { "data-state": state },
     h("strong", {}, stage), h("span", {}, WORDS[stage]),
-    h("span", { class: "quiet" }, ending, last && ` · ${duration(seconds)}`, ran.length > 1 && ` · ${ran.length} rounds`));
+    h("span", { class: "quiet" }, ending, last && ` · ${duration(seconds)}`, ran.length > 1 && ` in ${ran.length} rounds`));
 }
 
 function numbers(night) {

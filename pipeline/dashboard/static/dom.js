@@ -37,9 +37,11 @@ export function duration(seconds) {
 
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 export const day = (seconds) => DAY.format(seconds * 1000);
+export const time = (seconds) => TIME.format(seconds * 1000);
 export const clock = (seconds) => CLOCK.format(seconds * 1000);
 export const moment = (seconds) => h("time", { datetime: new Date(seconds * 1000).toISOString() }, MOMENT.format(seconds * 1000));
 

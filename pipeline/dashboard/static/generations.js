@@ -68,14 +68,12 @@ function show(found) {
     : "There are no questions that both were asked.";
 }
 
-const KIND = { won: "won", lost: "lost", same: "same" };
-
-function answer(each) {
+function answer(each, index) {
   const before = new Set(each.first.text.split("\n"));
   const after = new Set(each.second.text.split("\n"));
-  return h("li", { "data-kind": each.kind },
-    h("p", { class: "question" }, h("span", { class: "verdict", "data-verdict": each.kind }, KIND[each.kind]), " ", h("span", {}, each.question), each.group && h("span", { class: "quiet small" }, ` ${each.group}`)),
-    h("div", { class: "sides" }, side("Before", each.first, after), side("After", each.second, before)));
+  return h("li", {}, h("details", { open: index === 0 },
+    h("summary", { class: "question" }, h("span", { class: "verdict", "data-verdict": each.kind }, each.kind), " ", h("span", {}, each.question), each.group && h("span", { class: "quiet small" }, ` ${each.group}`)),
+    h("div", { class: "sides" }, side("Before", each.first, after), side("After", each.second, before))));
 }
 
 function side(name, said, others) {

@@ -1,6 +1,6 @@
 // uPlot with our colours, and each plot once more as a table: for those who do not see it, or want the numbers.
 
-import { day, h, number, percent, row, table } from "./dom.js";
+import { day, h, number, percent, row, table, time } from "./dom.js";
 
 const drawn = new Map(); // id of the place → a function that draws again
 
@@ -43,8 +43,9 @@ export const outcome = (name) => OUTCOMES[name] ?? name;
 export function successPlot(place, nights) {
   const first = nights.find((night) => night.before !== null);
   const start = first ? [{ label: "before", outcome: "base", value: first.before, low: first.before_low, high: first.before_high }] : [];
-  const shown = [...start, ...nights.map((night) => ({
-    label: day(night.at), outcome: night.outcome, value: night.success, low: night.low, high: night.high,
+  const days = nights.map((night) => day(night.at));
+  const shown = [...start, ...nights.map((night, index) => ({
+    label: days.filter((each) => each === days[index]).length > 1 ? time(night.at) : days[index], outcome: night.outcome, value: night.success, low: night.low, high: night.high,
   }))];
   let serving = null;
   const served = shown.map((each) => {
@@ -60,7 +61,7 @@ export function successPlot(place, nights) {
       y: { range: () => [Math.max(0, Math.floor((lowest(shown) - 0.05) * 10) / 10), 1] },
     },
     axes: [
-      axis({ grid: { show: false }, incrs: [1, 2, 5, 10, 20], values: (_, ticks) => ticks.map((tick) => shown[tick]?.label ?? "") }),
+      axis({ size: 30, grid: { show: false }, incrs: [1, 2, 5, 10, 20], values: (_, ticks) => ticks.map((tick) => shown[tick]?.label ?? "") }),
       axis({ size: 52, values: (_, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }),
     ],
     series: [
@@ -76,7 +77,7 @@ export function successPlot(place, nights) {
     shown.map((each) => row(each.label, percent(each.value),
       each.low === null ? "–" : `${percent(each.low)} to ${percent(each.high)}`,
       each.outcome === "base" ? "bare base model" : outcome(each.outcome))));
-  put(place, label, 260, options, data, details);
+  put(place, label, 340, options, data, details);
 }
 
 const lowest = (shown) => Math.min(0.9, ...shown.filter((each) => each.low !== null).map((each) => each.low));
@@ -123,7 +124,7 @@ export function trainingPlots(places, curve) {
       ...quietPlot,
       padding: [8, 12, 0, 0],
       scales: { x: { time: false }, y: { range: (_, __, most) => [0, most * 1.1 || 1] } },
-      axes: [axis({ grid: { show: false } }), axis({ size: 60, values: (_, ticks) => ticks.map((tick) => tick.toPrecision(1) * 1) })],
+      axes: [axis({ size: 30, grid: { show: false } }), axis({ size: 60, values: (_, ticks) => ticks.map((tick) => tick.toPrecision(1) * 1) })],
       series: [{}, { stroke: colour(stroke), width: 2, points: { show: curve.length < 40, size: 5, fill: colour(stroke) } }],
     });
     const last = curve.at(-1)?.[name];
@@ -142,7 +143,7 @@ export function dailyPlot(place, title, days, lines, show) {
     padding: [8, 12, 0, 0],
     scales: { x: { time: false, range: [-0.6, days.length - 0.4] }, y: { range: (_, __, most) => [0, most * 1.1 || 1] } },
     axes: [
-      axis({ grid: { show: false }, incrs: [1, 2, 5, 10], values: (_, ticks) => ticks.map((tick) => days[tick]?.label ?? "") }),
+      axis({ size: 30, grid: { show: false }, incrs: [1, 2, 5, 10], values: (_, ticks) => ticks.map((tick) => days[tick]?.label ?? "") }),
       axis({ size: 64, values: (_, ticks) => ticks.map(show) }),
     ],
     series: [{}, ...lines.map((_, index) => bars
