@@ -9,6 +9,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
+import anyio
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -37,15 +38,17 @@ class _Page:
         self.pending[kind] = message
         self.wake.set()
 
-    async def send(self) -> None:
-        """Until the socket is closed, or too slow."""
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            while self.pending:
-                message = self.pending.pop(next(iter(self.pending)))
-                async with asyncio.timeout(_SLOWEST):
-                    await self.socket.send_text(message.decode())
+    async def send(self, everything: anyio.CancelScope) -> None:
+        """Until the socket is closed, or too slow; then the other half ends, too."""
+        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):  # RuntimeError: starlette's for a closed one
+            while True:
+                await self.wake.wait()
+                self.wake.clear()
+                while self.pending:
+                    message = self.pending.pop(next(iter(self.pending)))
+                    with anyio.fail_after(_SLOWEST):
+                        await self.socket.send_text(message.decode())
+        everything.cancel()
 
     async def listen(self) -> None:
         """Until the other side goes, or says too much."""
@@ -83,14 +86,13 @@ class Hub:
         for kind, message in self._last.items():
             page.put(kind, message)
         self._pages.add(page)
-        tasks = [asyncio.create_task(page.send()), asyncio.create_task(page.listen())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(page.send, tasks.cancel_scope)
+                await page.listen()
+                tasks.cancel_scope.cancel()
         finally:
             self._pages.discard(page)
-            await _end(tasks)
-            with suppress(RuntimeError, WebSocketDisconnect):
-                await socket.close()
 
     async def run(self) -> None:
         """Look as often as was asked for, while somebody is there to see it."""
@@ -125,10 +127,3 @@ class Hub:
         self._last[kind] = orjson.dumps({"type": kind, **content, "timestamp": time.time()})
         for page in self._pages:
             page.put(kind, self._last[kind])
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """What a page's tasks ended with is its own affair: it is gone."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -33,16 +33,16 @@ _NIGHTS = 60  # shown; a plot of more is a smear
 
 
 class Health:
-    """What the gateway said last; asked apart from the rest, for a gateway that is down takes a second to say so."""
+    """What the gateway said last; asked apart from the rest, for one that hangs takes its time."""
 
     def __init__(self, settings: Settings) -> None:
-        self._client = GatewayClient(settings, timeout=5)
+        self._client = GatewayClient(settings, timeout=5, retries=0)
         self._asked = -1.0
         self.said: dict[str, Any] | None = None
         self.reason: str | None = "it has not been asked yet"
 
     def ask(self) -> None:
-        """Ask again, unless that was done within this second; takes up to some seconds."""
+        """Ask again, unless that was done within this second; takes up to five seconds."""
         if time.monotonic() - self._asked < 1:
             return
         self._asked = time.monotonic()
