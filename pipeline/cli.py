@@ -15,6 +15,7 @@ from pipeline.commands import (
     config,
     dashboard,
     memory,
+    metrics,
     models,
     night,
     observe,
@@ -41,7 +42,7 @@ app.add_typer(observe.commands)
 app.add_typer(dashboard.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
-for group in (versions, sources, models, patterns, rag, config, starter, vm):
+for group in (versions, sources, models, patterns, metrics, rag, config, starter, vm):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 
 

@@ -1,7 +1,7 @@
 """feedback: what somebody thinks of an answer, and how satisfied people are.
 
 reads   `logs/interactions/*.jsonl`
-writes  one feedback line there: through the running gateway, or directly when none runs
+writes  one feedback line there, and a row of `logs/metrics.sqlite`: through the running gateway, or directly
 """
 
 import time
@@ -20,6 +20,8 @@ from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 from pipeline.lib.problems import Problems
 from pipeline.lib.records import Feedback, Record
+from pipeline.metrics import logged
+from pipeline.metrics.store import MetricsStore
 
 Row = dict[str, Any]
 
@@ -66,6 +68,8 @@ def give(settings: Settings, identity: str, said: Row) -> Row:
         now = time.time()
         record = {"kind": "feedback", "interaction_id": interaction, "at": now, **said}
         jsonl.append(settings.layout.interactions / f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.jsonl", [record])
+        with MetricsStore.of(settings) as store:
+            store.add(logged.feedback(record, settings.model.name))
         return {"interaction": interaction, "recorded": "in the log: no gateway is running", **said}
     return {"interaction": interaction, "recorded": "by the gateway", **said}
 

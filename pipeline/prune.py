@@ -1,7 +1,7 @@
-"""versions prune: old generations go, what may still be needed stays.
+"""versions prune: old generations and old rows of metrics go, what may still be needed stays.
 
 reads   `loras/`, pins, the ledger; asks the gateway what it has loaded
-removes old `loras/<run>/` folders and abandoned work folders
+removes old `loras/<run>/` folders and abandoned work folders, rows of `logs/metrics.sqlite` beyond the retention
 """
 
 import shutil
@@ -13,6 +13,7 @@ from pipeline.lib import generations, lineage, permission, pins
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import UnavailableError
 from pipeline.lib.layout import Layout
+from pipeline.metrics.retention import expire
 
 _ABANDONED = 7 * 24 * 3600  # seconds after which a work folder is nobody's
 
@@ -27,6 +28,7 @@ def prune(settings: Settings, dry_run: bool) -> dict[str, Any]:
         UnavailableError: no gateway can say what an engine beside it has loaded.
     """
     layout = settings.layout
+    rows = 0 if dry_run else expire(layout.metrics, settings.metrics.retention_days, time.time())
     needed = {_latest(settings), *_rollback_targets(layout), *pins.pinned(layout)}
     needed |= {lineage.last_current(layout, base) for base in lineage.bases(layout)}
     needed |= {each.id for each in generations.all_complete(layout) if permission.is_awaited(each)}
@@ -42,7 +44,8 @@ def prune(settings: Settings, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
         for folder in folders:
             shutil.rmtree(folder)
-    return {"removed": [folder.name for folder in folders], "kept": len(others) - len(old), "dry_run": dry_run}
+    removed = [folder.name for folder in folders]
+    return {"removed": removed, "kept": len(others) - len(old), "metrics_rows": rows, "dry_run": dry_run}
 
 
 def _rollback_targets(layout: Layout) -> set[str]:

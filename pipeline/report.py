@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import generations, jsonl, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError, UsageError
@@ -115,6 +114,8 @@ def _story(settings: Settings, run: str | None) -> dict[str, Any] | None:
 
 
 def _server(settings: Settings) -> dict[str, Any] | None:
+    from pipeline.backends.gateway_client import GatewayClient  # its requests library: a week does without
+
     try:
         return GatewayClient(settings, timeout=5).health()
     except NightschoolError:

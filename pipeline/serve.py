@@ -1,7 +1,8 @@
 """serve: the gateway, in the foreground until it is told to stop.
 
 reads   the base model, `loras/current`
-writes  `logs/interactions/YYYY-MM-DD.jsonl`, `logs/control.token`, `logs/server.json` (where it listens)
+writes  `logs/interactions/YYYY-MM-DD.jsonl`, `logs/metrics.sqlite`, `logs/control.token`,
+        `logs/server.json` (where it listens)
 """
 
 import os
@@ -23,6 +24,7 @@ from pipeline.lib.files import locked, write_json
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Message
+from pipeline.metrics.store import MetricsStore
 
 _LARGEST_POOL = 8  # hold-out questions among which fingerprint probes are looked for
 _DEFAULT_PROBES = (
@@ -50,7 +52,8 @@ def serve(settings: Settings) -> None:
             engine.load(incumbent.id)
             engine.activate(incumbent.id)
         log = InteractionLog(layout.interactions)
-        gateway = Gateway(settings, engine, log, Traffic(), base, _token(layout), SelfCheck(settings, engine))
+        check, store = SelfCheck(settings, engine), MetricsStore.of(settings)
+        gateway = Gateway(settings, engine, log, Traffic(), base, _token(layout), check, store=store)
         host, port = door.getsockname()[:2]
         write_json(layout.logs / "server.json", {"url": f"http://{host}:{port}", "pid": os.getpid()})
         logger.info("serving %s on http://%s:%d", incumbent.id, host, port)

@@ -87,13 +87,21 @@ def show_result(result: dict[str, Any], as_json: bool, words: "Callable[[dict[st
 
 
 def show_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows in columns; what is none is a dash."""
+    """Print rows in columns; what is none is a dash. No text can draw, colour or break a line."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*columns)
+    from pipeline.lib.text import printable
+
+    def cell(value: Any) -> Text:
+        return Text("–" if value is None else printable(str(value)))
+
+    table = Table()
+    for column in columns:
+        table.add_column(cell(column))
     for row in rows:
-        table.add_row(*("–" if value is None else str(value) for value in row))
+        table.add_row(*map(cell, row))
     Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
 
 

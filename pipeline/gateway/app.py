@@ -27,6 +27,8 @@ from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import DiskError, NightschoolError
 from pipeline.lib.records import Feedback
+from pipeline.metrics import logged
+from pipeline.metrics.store import MetricsStore
 from pipeline.retrieval.embedding import Embedder
 
 LARGEST_BODY = 4_000_000  # bytes
@@ -56,7 +58,7 @@ class ControlRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the routes share."""
+    """What the routes share. Without a `store` what happens is in the log only."""
 
     settings: Settings
     engine: ServingEngine
@@ -67,11 +69,12 @@ class Gateway:
     self_check: SelfCheck
     share: CandidateShare = field(default_factory=CandidateShare)
     embedder: Embedder | None = None
+    store: MetricsStore | None = None
 
     def app(self) -> Starlette:
         """The ASGI application."""
         recall = Recall(self.settings, self.embedder)
-        chat = ChatDoor(self.settings, self.engine, self.log, self.traffic, self.share, recall)
+        chat = ChatDoor(self.settings, self.engine, self.log, self.traffic, self.share, recall, self.store)
         control = {
             "prepare": lambda asked: {"fingerprint": self.engine.prepare(asked.version).to_json()},
             "load": lambda asked: self.engine.load(asked.version),
@@ -106,6 +109,8 @@ class Gateway:
         await asyncio.to_thread(recall.close)
         await asyncio.to_thread(self.engine.close)
         await asyncio.to_thread(self.log.close)
+        if self.store is not None:
+            await asyncio.to_thread(self.store.close)
 
     async def models(self, _: HttpRequest) -> Response:
         """The public name, and every loaded version under `name@version`."""
@@ -146,6 +151,8 @@ class Gateway:
             raise ApiError(507, "feedback could not be written", "server_error") from error
         except TypeError as error:
             raise ApiError(400, f"feedback cannot be written as JSON: {error}") from error
+        if self.store is not None:
+            self.store.add(logged.feedback(record, self.settings.model.name))
         recent = self.traffic.feedback(identity, body.verdict())
         return JSONResponse({"status": "recorded", "interaction_id": identity, "recent": recent})
 

@@ -20,6 +20,8 @@ from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Interaction
+from pipeline.metrics import logged
+from pipeline.metrics.store import MetricsStore
 
 # Requests that the night itself makes say what they are for; they are not logged as somebody's question.
 PURPOSE_HEADER = "x-nightschool-purpose"
@@ -42,6 +44,7 @@ class ChatDoor:
     traffic: Traffic
     share: CandidateShare
     recall: Recall
+    store: MetricsStore | None = None
 
     async def handle(self, http: HttpRequest) -> Response:
         """One POST."""
@@ -61,14 +64,15 @@ class ChatDoor:
                 return await self._answered_with_passages(asked, wanted)
             return await self._answered(asked)
         except EngineError as error:
-            self._record(asked, None, str(error))
-            raise _as_api_error(error) from error
+            refusal = _as_api_error(error)
+            self._record(asked, None, str(error), refusal.kind)
+            raise refusal from error
         except ApiError as error:
-            self._record(asked, None, str(error))
+            self._record(asked, None, str(error), error.kind)
             raise
         except Exception as error:
             logger.exception("a chat failed")
-            self._record(asked, None, type(error).__name__)
+            self._record(asked, None, type(error).__name__, "server_error")
             raise ApiError(500, "the model failed on this request; see the log", "server_error") from error
 
     async def _answered(self, asked: Asked) -> Response:
@@ -82,7 +86,7 @@ class ChatDoor:
         completions = await asyncio.gather(*waiting)
         firsts = [each.first_token_at for each in completions if each.first_token_at is not None]
         asked.first_token_ms = (min(firsts) - asked.clock) * 1000 if firsts else None
-        self._record(asked, completions[0], None)
+        self._record(asked, completions[0])
         return JSONResponse(
             answer(asked.id, self.settings.model.name, completions, body.logprobs),
             headers={INTERACTION_HEADER: asked.id},
@@ -172,7 +176,8 @@ class ChatDoor:
                 yield _event(chunk(asked.id, name, asked.version, delta, None))
                 delta = await pieces.get()
             completion, error = await _outcome(future)
-            self._record(asked, completion, None if error is None else str(error))
+            told = () if error is None else (str(error), error.kind)
+            self._record(asked, completion, *told)
             recorded = True
             if completion is not None:
                 yield _event(chunk(asked.id, name, asked.version, {}, completion.finish_reason))
@@ -181,7 +186,7 @@ class ChatDoor:
             yield "data: [DONE]\n\n"
         finally:
             if not recorded:
-                self._record(asked, None, "the client went away")
+                self._record(asked, None, "the client went away", "client_gone")
 
     def _looks_right(self, completion: Completion | None) -> bool | None:
         """Until feedback says more: as sure as wanted. None: the engine does not say how sure it is."""
@@ -190,7 +195,9 @@ class ChatDoor:
         confidence = completion.confidence
         return None if confidence is None else confidence > self.settings.server.confidence_threshold
 
-    def _record(self, asked: Asked, completion: Completion | None, error: str | None) -> None:
+    def _record(
+        self, asked: Asked, completion: Completion | None, error: str | None = None, kind: str | None = None
+    ) -> None:
         if asked.purpose != "user":
             return
         latency = asked.elapsed_ms
@@ -215,7 +222,10 @@ class ChatDoor:
             error=error,
             retrieval={"history": 0, "tools": 0, **asked.retrieved},
         )
-        self.log.put({"kind": "interaction", **interaction.model_dump(exclude_none=True)})
+        line = interaction.model_dump(exclude_none=True)
+        self.log.put({"kind": "interaction", **line})
+        if self.store is not None:  # after the log: a rebuild relies on it that what waits here is there
+            self.store.add(logged.query(line, kind))
 
 
 async def _outcome(future: "Answering") -> tuple[Completion | None, ApiError | None]:

@@ -19,6 +19,7 @@ from pipeline.lib.sections import (
     Engine,
     Harvest,
     Hygiene,
+    Metrics,
     Model,
     Night,
     Notify,
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     sandbox: Sandbox = Sandbox()
     notify: Notify = Notify()
     report: Report = Report()
+    metrics: Metrics = Metrics()
     night: Night = Night()
     dashboard: Dashboard = Dashboard()
 

@@ -121,12 +121,17 @@ def new_run(layout: Layout, now: datetime | None = None) -> str:
     return next(each for each in candidates if not (layout.dataset(each).exists() or layout.generation(each).exists()))
 
 
+def is_run(name: str) -> bool:
+    """Whether a name looks like 20261120T020000Z, or a later round of it."""
+    return _RUN.match(name) is not None
+
+
 def checked_run(run: str) -> str:
     """The run id, if it is one.
 
     Raises:
         UsageError: it does not look like 20261120T020000Z.
     """
-    if not _RUN.match(run):
+    if not is_run(run):
         raise UsageError(f"{run!r} is no run id", "a run id looks like 20261120T020000Z; see `nightschool status`")
     return run

@@ -397,6 +397,17 @@ class Dashboard(Section):
     refresh_seconds: float = Field(0.5, ge=0.1, le=60, description="how often it looks while a page is open")
 
 
+class Metrics(Section):
+    """The store of numbers, `logs/metrics.sqlite`."""
+
+    retention_days: float = Field(
+        90, gt=0, description="days that single requests are kept; their daily sums stay for good"
+    )
+    buffer_rows: int = Field(100, ge=1, le=10_000, description="so many rows are written together …")
+    buffer_seconds: float = Field(60, gt=0, description="… or what there is after so many seconds")
+    resource_seconds: float = Field(5, gt=0, description="seconds between two looks at what train and harvest take")
+
+
 class Night(Section):
     """What the wrapper plays, and what it checks before."""
 

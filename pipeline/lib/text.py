@@ -31,3 +31,8 @@ def visible(text: str, longest: int = 0, lines: bool = False) -> str:
     if longest and len(text) > longest:
         text = text[:longest].rstrip() + " …"
     return text.translate(_SHOWN_LINES) if lines else " ⏎ ".join(text.splitlines()).translate(_SHOWN)
+
+
+def printable(text: str) -> str:
+    """In one line that no terminal obeys: line ends and control characters are written out (`\\n`, `\\x1b`)."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

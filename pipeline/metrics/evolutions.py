@@ -14,6 +14,7 @@ ENDED = ("failed", "refused", "inconclusive", "deployed", "rolled_back")  # "tra
 
 _DAY, _HOUR = 86_400.0, 3600.0  # seconds
 _SURE = 0.99  # confidence of what is acted on
+_FEWEST = 20  # answers without which nothing is sure: Wilson's interval is too short for fewer
 
 
 def calculate_efficiency(improvement: float | None, seconds: float) -> float | None:
@@ -35,8 +36,9 @@ def top(db: sqlite3.Connection, agent: str | None = None, limit: int = 10) -> li
 def success_rate(
     db: sqlite3.Connection, agent: str | None = None, days: float | None = None, now: float | None = None
 ) -> dict[str, Any]:
-    """Of the attempts that have ended, how many were deployed and stayed: {attempts, deployed, rate, interval, statuses}.
+    """Of the attempts that have ended, how many were deployed and stayed.
 
+    {attempts, deployed, rate, interval, statuses}; rate and interval are none where no attempt has ended.
     Nights on which there was nothing to do are no attempts, nor is a candidate that still waits; `statuses` counts
     them all. `days` counts back from `now`; without both the whole past.
     """
@@ -119,7 +121,8 @@ def should_evolve(
         return {"should": True, "reason": f"{failures} failures since the last attempt, {least_failures} do", **numbers}
     if live["interval"] and live["interval"][1] < target:
         return {"should": True, "reason": f"live success {_told(live)} is surely under {target:.0%}", **numbers}
-    return {"should": False, "reason": f"{failures} failures since the last attempt, {least_failures} needed", **numbers}
+    reason = f"{failures} failures since the last attempt, {least_failures} needed"
+    return {"should": False, "reason": reason, **numbers}
 
 
 def should_retire(
@@ -223,7 +226,8 @@ def _live_of(db: sqlite3.Connection, agent: str, adapter: str, since: float) -> 
 
 def _share(successes: int, total: int) -> dict[str, Any]:
     rate = successes / total if total else None
-    return {"successes": successes, "total": total, "rate": rate, "interval": wilson(successes, total, _SURE)}
+    interval = wilson(successes, total, _SURE) if total >= _FEWEST else None
+    return {"successes": successes, "total": total, "rate": rate, "interval": interval}
 
 
 def _told(share: dict[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """What a stage takes: a thread that looks every few seconds, and what it saw in one line.
 
-    cpu_percent         of this process and its children; 100 is one core, 200 are two
-    memory_used_mb      their resident memory (10⁶ bytes)
-    gpu_memory_used_mb  of all graphics cards of the machine
-    network_*_mb        of the machine, since the stage began; the loopback does not count
+cpu_percent         of this process and its children; 100 is one core, 200 are two
+memory_used_mb      their resident memory (10⁶ bytes)
+gpu_memory_used_mb  of all graphics cards of the machine
+network_*_mb        of the machine, since the stage began; the loopback does not count
 """
 
 import sys
@@ -39,16 +39,20 @@ class Sampler:
         self._thread = Thread(target=self._watch, name="resources", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads
+            logger.warning("resources are not sampled: %s", error)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
 
-    def summary(self) -> dict[str, float | None]:
+    def summary(self) -> dict[str, Any]:
         """Mean CPU, most memory, most GPU memory, network in both directions; none where nothing was measured."""
         spans = [
             (each.cpu_percent, max(1e-6, each.at - before.at))

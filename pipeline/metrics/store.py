@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.logs import logger
@@ -22,6 +22,9 @@ from pipeline.metrics import database
 from pipeline.metrics.database import NewerStoreError
 from pipeline.metrics.rows import Row
 from pipeline.metrics.store_file import StoreFile
+
+if TYPE_CHECKING:
+    from pipeline.lib.config import Settings
 
 _KEPT = 10_000  # rows that wait for a disk that refuses
 _TRANSACTION = 1000  # most rows of one
@@ -52,6 +55,12 @@ class MetricsStore:
         self._refused: str | None = None  # what the disk says
         self._recording = True
         self._stuck = False
+
+    @classmethod
+    def of(cls, settings: "Settings") -> Self:
+        """The store of an installation, with the buffer of `[metrics]`."""
+        section = settings.metrics
+        return cls(settings.layout.metrics, rows=section.buffer_rows, seconds=section.buffer_seconds)
 
     def add(self, row: Row) -> None:
         """Record a row, soon; never raises, and waits for nothing but a thread that is a whole buffer behind."""

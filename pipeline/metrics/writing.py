@@ -80,15 +80,24 @@ def write(db: sqlite3.Connection, rows: Sequence[AnyRow], oldest: float = -math.
 
 def unrecorded(db: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
     """Without the requests and feedback that are there already: a rebuild may have read them in the logs."""
-    return [row for row in rows if not (isinstance(row, QueryMetric | FeedbackMetric) and _is_there(db, row))]
+    there: dict[tuple[type[Row], float], set[str]] = {}
+    left: list[Row] = []
+    for row in rows:
+        if isinstance(row, QueryMetric | FeedbackMetric):
+            moment = (type(row), row.at)
+            if moment not in there:
+                there[moment] = _recorded_at(db, *moment)
+            if row.interaction_id in there[moment]:
+                continue
+        left.append(row)
+    return left
 
 
-def _is_there(db: sqlite3.Connection, row: QueryMetric | FeedbackMetric) -> bool:
-    statement = f"SELECT 1 FROM {_TABLES[type(row)]} WHERE at = ? AND interaction_id = ?"
+def _recorded_at(db: sqlite3.Connection, kind: type[Row], at: float) -> set[str]:
     try:
-        return db.execute(statement, (row.at, row.interaction_id)).fetchone() is not None
+        return {row[0] for row in db.execute(f"SELECT interaction_id FROM {_TABLES[kind]} WHERE at = ?", (at,))}
     except _BAD_ROW:
-        return False  # nor will it ever be
+        return set()  # no moment at all
 
 
 def _one_by_one(db: sqlite3.Connection, rows: Sequence[AnyRow], oldest: float) -> list[tuple[AnyRow, Exception]]:

@@ -3,14 +3,15 @@
 reads   `logs/runs.jsonl`, `logs/promotions.jsonl`, of the night's last generation: manifest, verdict, approval
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.lib import generations, permission, runs
+from pipeline.lib import generations, jsonl, permission, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ExitCode
-from pipeline.lib.generations import BASE, MANIFEST, Generation
-from pipeline.lib.layout import Layout
+from pipeline.lib.generations import MANIFEST, Generation
+from pipeline.lib.layout import Layout, is_run
 from pipeline.metrics.evolutions import calculate_efficiency
 from pipeline.metrics.rows import EvolutionMetric, Status
 
@@ -25,13 +26,28 @@ def evolution_of(settings: Settings, night: str) -> EvolutionMetric | None:
 
     It is the same whoever asks, and as often as one asks: later stages only leave more to read.
     """
+    return _row(settings, night, runs.of_night(settings.layout, night))
+
+
+def evolutions(settings: Settings) -> Iterator[EvolutionMetric]:
+    """The rows of all nights that have left anything, the oldest first."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for line in jsonl.read(settings.layout.runs):
+        lines.setdefault(runs.night_of(line["run"]), []).append(line)
+    trained = [each.id for each in generations.all_complete(settings.layout)]
+    for night in sorted({runs.night_of(each) for each in trained if is_run(each)} | set(lines)):
+        if row := _row(settings, night, lines.get(night, [])):
+            yield row
+
+
+def _row(settings: Settings, night: str, ran: list[dict[str, Any]]) -> EvolutionMetric | None:
     layout = settings.layout
-    lines = [each for each in runs.of_night(layout, night) if each["stage"] in STAGES]
     # A command line that made no sense was no attempt.
-    lines = [each for each in lines if each["exit_code"] != ExitCode.USAGE]
+    lines = [each for each in ran if each["stage"] in STAGES and each["exit_code"] != ExitCode.USAGE]
     generation = generation_of(layout, night)
     if not lines and generation is None:
         return None
+    identity = generation.id if generation else _pruned(lines)
     manifest = generation.manifest if generation else {}
     before, after = performances(verdict_of(generation))
     improvement = None if before is None or after is None else after - before
@@ -40,10 +56,10 @@ def evolution_of(settings: Settings, night: str) -> EvolutionMetric | None:
         agent=settings.model.name,
         run=night,
         evolution_type=str(manifest.get("config", {}).get("method", settings.train.method)),
-        status=_status(layout, generation, lines),
+        status=_status(layout, identity, generation, lines),
         started_at=min((float(each["at"]) for each in lines), default=_begun(night)),
         seconds=seconds,
-        generation=generation.id if generation else None,
+        generation=identity,
         performance_before=before,
         performance_after=after,
         improvement=improvement,
@@ -75,13 +91,19 @@ def performances(verdict: dict[str, Any]) -> tuple[float | None, float | None]:
     return None, None
 
 
-def _status(layout: Layout, generation: Generation | None, lines: list[dict[str, Any]]) -> Status:
+def _pruned(lines: list[dict[str, Any]]) -> str | None:
+    """What was trained, when its folder is gone."""
+    trained = [str(each["run"]) for each in lines if each["stage"] == "train" and each["exit_code"] == ExitCode.DONE]
+    return trained[-1] if trained else None
+
+
+def _status(layout: Layout, identity: str | None, generation: Generation | None, lines: list[dict[str, Any]]) -> Status:
     """What has become of the night: by the ledger, a person's no, the last stage's ending, the verdict."""
-    if generation is None:
+    if identity is None:
         return "failed" if lines and _failed(lines[-1]) else "nothing"
-    if swapped := _swapped(layout, generation.id):
+    if swapped := _swapped(layout, identity):
         return swapped
-    said = permission.read(generation)
+    said = permission.read(generation) if generation else None
     if said is not None and said["state"] == permission.REJECTED:
         return "refused"
     last = lines[-1] if lines else {"exit_code": ExitCode.DONE, "status": "done"}
@@ -96,7 +118,7 @@ def _swapped(layout: Layout, identity: str) -> Status | None:
     """What the ledger says: deployed, given up again, or nothing."""
     found: Status | None = None
     for swap in generations.ledger(layout):
-        if swap["to"] == identity and identity != BASE:
+        if swap["to"] == identity:
             found = "deployed"
         elif swap["from"] == identity and str(swap["reason"]).startswith(_ROLLED_BACK):
             found = "rolled_back"

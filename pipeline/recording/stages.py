@@ -47,7 +47,7 @@ class Recording:
 @contextmanager
 def recording(settings: Settings, run: str, name: str) -> Iterator[Recording]:
     """Record the stage that is the block; `train` and `harvest` are watched while they run."""
-    stage, store = Recording(run, name), MetricsStore(settings.layout.metrics)
+    stage, store = Recording(run, name), _store(settings)
     sampler = Sampler(run, name, settings.metrics.resource_seconds, store.add) if name in _SAMPLED else None
     began, clock = time.time(), time.monotonic()
     ended: BaseException | None = None
@@ -66,6 +66,11 @@ def recording(settings: Settings, run: str, name: str) -> Iterator[Recording]:
             logger.warning("not all of %s is recorded: %s: %s", name, type(error).__name__, error)
         finally:
             store.close()
+
+
+def _store(settings: Settings) -> MetricsStore:
+    wanted = settings.metrics
+    return MetricsStore(settings.layout.metrics, rows=wanted.buffer_rows, seconds=wanted.buffer_seconds)
 
 
 def _event(stage: Recording, ended: BaseException | None, began: float, seconds: float) -> SystemEvent:

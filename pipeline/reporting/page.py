@@ -80,7 +80,7 @@ def render(layout: Layout, model: str, story: dict[str, Any] | None, week: dict[
         answers=_answers(layout, story["night"]) if story else None,
         **_plots(layout, run, told, days, week),
     )
-    return text.encode("utf-8", "replace")  # half a surrogate pair, as JSON may hold it, becomes a question mark
+    return text.encode()
 
 
 def _steps(story: dict[str, Any] | None, week: dict[str, Any]) -> list[str]:

@@ -27,7 +27,7 @@ def show_week(week: dict[str, Any]) -> None:
     console = Console(highlight=False, width=None if Console().is_terminal else 118)
     console.print(Text(words.week_line(week), "bold"))
     for title, columns, rows in (
-        ("Against the targets", ("measure", "target", "measured", "95 % interval", ""), _targets(week)),
+        ("Against the targets", ("measure", "measured", "target", "reached", "95 % interval"), _targets(week)),
         ("What the answers were made from", ("type", "requests", "share", "95 % interval"), _types(week)),
         ("Satisfaction", ("up", "down", "written anew", "comments", "satisfied", "95 % interval"), _opinions(week)),
         (
@@ -36,7 +36,7 @@ def show_week(week: dict[str, Any]) -> None:
             _days(week),
         ),
         ("Nights", ("night", "ending", "held-out", "why"), _nights(week)),
-        ("Against the days before", ("measure", "before", "now", ""), _trends(week)),
+        ("Against the days before", ("measure", "before", "now", "change"), _trends(week)),
     ):
         _print(console, title, columns, rows)
     for step in words.week_steps(week):
@@ -58,10 +58,10 @@ def _targets(week: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             each["name"],
-            words.target(each),
             words.milliseconds(each["value"]) if each["unit"] == "ms" else words.percent(each["value"]),
+            words.target(each),
+            each["state"] if each["value"] is not None else "–",
             words.between(each["interval"], 1),
-            each["state"] if each["value"] is not None else "",
         )
         for each in week["targets"]
     ]
