@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import anyio
 import orjson
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from pipeline.dashboard.shapes import Json
 from pipeline.dashboard.state import State
@@ -40,14 +40,15 @@ class _Page:
 
     async def send(self, everything: anyio.CancelScope) -> None:
         """Until the socket is closed, or too slow; then the other half ends, too."""
-        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):  # RuntimeError: starlette's for a closed one
+        with suppress(TimeoutError, WebSocketDisconnect):
             while True:
                 await self.wake.wait()
                 self.wake.clear()
-                while self.pending:
-                    message = self.pending.pop(next(iter(self.pending)))
+                for kind in list(self.pending):
+                    if self.socket.application_state is not WebSocketState.CONNECTED:
+                        return  # the other half is just closing it
                     with anyio.fail_after(_SLOWEST):
-                        await self.socket.send_text(message.decode())
+                        await self.socket.send_text(self.pending.pop(kind).decode())
         everything.cancel()
 
     async def listen(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from pipeline.dashboard import access, live
 from pipeline.dashboard.app import STATIC, Dashboard
@@ -272,6 +272,8 @@ def test_a_page_that_takes_nothing_is_let_go(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(live, "_SLOWEST", 0.05)
 
     class Stuck:
+        application_state = WebSocketState.CONNECTED
+
         async def accept(self) -> None: ...
 
         async def send_text(self, _: str) -> None:
