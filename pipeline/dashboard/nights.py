@@ -116,7 +116,7 @@ def _actions(each: Generation, incumbent: Generation, served: set[str]) -> Itera
     if each.id == incumbent.id:
         return
     said = permission.read(each)
-    if each.id != BASE and not (said is not None and said["state"] == permission.REJECTED):
+    if each.id not in served and not (said is not None and said["state"] == permission.REJECTED):
         with suppress(NightschoolError):
             permission.require_pass(each, incumbent)
             permission.require_open(each, incumbent)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from dashboard_homes import FIRST, SECOND, sha256_of, stages, two_nights
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
@@ -16,18 +17,16 @@ from pipeline.dashboard import access, live
 from pipeline.dashboard.app import STATIC, Dashboard
 from pipeline.dashboard.locks import held
 from pipeline.dashboard.shapes import schema
-from pipeline.lib import generations, jsonl
+from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
-from pipeline.lib.files import locked, point, write_json
+from pipeline.lib.files import locked
 from pipeline.lib.runs import recorded
 from pipeline.metrics.rows import FeedbackMetric, QueryMetric
 from pipeline.metrics.store import MetricsStore
 
 TOKEN = "the-token"
 SOCKET = "ws://127.0.0.1:8081/ws"
-FIRST, SECOND = "20261119T020000Z", "20261120T020000Z"
-HOSTILE = '<img src=x onerror="alert(1)">\x1b[31mred\nnext\u202eline'
 SCHEMA = schema()
 
 
@@ -56,63 +55,9 @@ def empty(tmp_path: Path) -> Iterator[TestClient]:
         yield client
 
 
-def generation(home: Path, run: str, parent: str, success: float, outcome: str = "pass") -> None:
-    folder = home / "loras" / run
-    tensors = f"tensors of {run}".encode()
-    folder.mkdir(parents=True)
-    (folder / "adapter_model.safetensors").write_bytes(tensors)
-    jsonl.write(folder / "training_curve.jsonl", [{"step": 10, "loss": 1.0}, {"step": 20, "loss": 0.5}])
-    manifest = {
-        "parent": parent,
-        "dataset": {"rows": 7},
-        "metrics": {"steps": 20, "loss": 0.7},
-        "base": {"sha256": "b"},
-    }
-    write_json(
-        folder / "generation.json", {"id": run, **manifest, "sha256": {"adapter_model.safetensors": f"of-{run}"}}
-    )
-    sides = {
-        name: {"success": share, "interval": [share - 0.1, share + 0.1]}
-        for name, share in (("incumbent", 0.5), ("candidate", success))
-    }
-    verdict = {"outcome": outcome, "reason": HOSTILE, "incumbent": parent, "candidate_sha256": f"of-{run}"}
-    write_json(folder / "verdict.json", {**verdict, "suites": {"holdout": {"n": 100, **sides}}, "checks": []})
-    rows = [
-        {"id": str(number), "messages": [{"role": "user", "content": HOSTILE}], "candidate": ours, "incumbent": theirs}
-        for number, (theirs, ours) in enumerate(
-            ({"text": HOSTILE, "passed": before, "error": None}, {"text": "42", "passed": after, "error": None})
-            for before, after in ((False, True), (True, False), (True, True))
-        )
-    ]
-    jsonl.write(folder / "canary.jsonl", rows)
-
-
-def stages(home: Path, run: str, *named: tuple[str, str, int, str]) -> None:
-    at = time.time() - 600
-    for number, (stage, status, code, message) in enumerate(named):
-        line = {"run": run, "stage": stage, "status": status, "exit_code": code, "at": at + number, "seconds": 1.0}
-        jsonl.append(home / "logs" / "runs.jsonl", [{**line, "outputs": {}, "message": message}])
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Two nights: the first was deployed, the second waits for a person."""
-    generation(tmp_path, FIRST, "base", 0.6)
-    generation(tmp_path, SECOND, FIRST, 0.7)
-    layout = settings_of(tmp_path).layout
-    generations.make_current(layout, generations.read(layout, FIRST), generations.PROMOTED, FIRST, "b")
-    point(layout.latest, SECOND)
-    stages(tmp_path, FIRST, ("harvest", "done", 0, ""), ("train", "done", 0, ""), ("deploy", "done", 0, ""))
-    stages(tmp_path, SECOND, ("train", "done", 0, ""), ("deploy", "AwaitingApproval", 21, HOSTILE))
-    waiting = {
-        "state": "awaiting",
-        "since": 0,
-        "until": time.time() + 900,
-        "sha256": f"of-{SECOND}",
-        "incumbent": FIRST,
-    }
-    write_json(tmp_path / "loras" / SECOND / "approval.json", waiting)
-    return tmp_path
+    return two_nights(tmp_path)
 
 
 @pytest.fixture
@@ -127,7 +72,7 @@ def valid(value: Any, name: str) -> Any:
 
 
 def asked(**changes: Any) -> dict[str, Any]:
-    return {"generation": SECOND, "sha256": f"of-{SECOND}", "current": FIRST, **changes}
+    return {"generation": SECOND, "sha256": sha256_of(SECOND), "current": FIRST, **changes}
 
 
 def post(client: TestClient, action: str, body: Any, token: str = TOKEN, **headers: str) -> Any:
@@ -324,9 +269,28 @@ def test_a_rejection_is_that_of_the_command_with_its_line_in_the_log(client: Tes
     assert done.status_code == 200, done.text
     assert valid(done.json(), "done")["generation"] == SECOND
     said = json.loads((home / "loras" / SECOND / "approval.json").read_text())
-    assert (said["state"], said["reason"], said["sha256"]) == ("rejected", "too terse", f"of-{SECOND}")
+    assert (said["state"], said["reason"], said["sha256"]) == ("rejected", "too terse", sha256_of(SECOND))
     last = list(jsonl.read(home / "logs" / "runs.jsonl"))[-1]
     assert (last["stage"], last["exit_code"]) == ("reject", 0)
+
+
+def test_a_rollback_moves_the_link_and_says_that_nobody_has_proven_it(client: TestClient, home: Path):
+    back = {"generation": "base", "sha256": None, "current": FIRST}
+    done = post(client, "rollback", back)
+    assert done.status_code == 200, done.text
+    assert "NOT proven" in valid(done.json(), "done")["words"]
+    assert (home / "loras" / "current").readlink().name == "base"
+    assert list(jsonl.read(home / "logs" / "promotions.jsonl"))[-1]["reason"].startswith("rolled back: asked for on")
+    report = client.get("/api/report").json()
+    assert report["rollback"]["from"] == FIRST
+    assert {each["id"]: each["actions"] for each in report["generations"]}[FIRST] == ["rollback"]
+
+
+def test_a_deployment_that_cannot_be_had_is_told_in_words_and_changes_nothing(client: TestClient, home: Path):
+    answer = post(client, "approve", asked())
+    assert answer.status_code in (503, 500), answer.text
+    assert valid(answer.json(), "failure")["error"]["hint"]
+    assert (home / "loras" / "current").readlink().name == FIRST
 
 
 @pytest.mark.parametrize("change", [{"sha256": "other"}, {"current": "base"}, {"generation": "20990101T000000Z"}])
