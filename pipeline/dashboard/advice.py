@@ -37,7 +37,7 @@ def _about_service(service: ServiceStatus) -> Iterator[Advice]:
         yield _say(
             "bad",
             "Nobody is being answered: the gateway is down.",
-            f"{service['reason'] or 'It does not answer.'} Start it, then look again.",
+            f"{_sentence(service['reason'] or 'It does not answer')} Start it, then look again.",
             "nightschool serve",
         )
     if service["agree"] is False and service["serving"]:

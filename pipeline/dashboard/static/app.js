@@ -121,7 +121,7 @@ function receive(message) {
   const before = seen.data?.evolution_status.version;
   seen.data = message.data;
   show();
-  if (message.data.evolution_status.version !== before) {
+  if (before !== undefined && message.data.evolution_status.version !== before) {
     refresh("report", "/api/report");
     readMetrics();
   }
@@ -139,4 +139,6 @@ setUp((words, done) => {
   if (done) refresh("report", "/api/report");
 });
 connect(receive, state);
+readMetrics(); // besides, not afterwards: the page is not to wait for one answer after the other
+refresh("report", "/api/report");
 setInterval(() => document.visibilityState === "visible" && document.body.dataset.connection === "live" && readMetrics(), METRICS_EVERY);

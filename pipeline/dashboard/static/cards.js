@@ -4,6 +4,7 @@ import { byId, clock, command, day, duration, fact, h, moment, nightOf, number, 
 import { outcome } from "./plots.js";
 
 const STAGES = ["harvest", "build-dataset", "train", "canary", "deploy"];
+const ENDINGS = { 0: "done", 10: "nothing to do", 20: "refused", 21: "the incumbent stays", 30: "rolled back" };
 const WORDS = {
   "harvest": "found what went wrong, and better answers", "build-dataset": "made training rows of them",
   "train": "trained a candidate", "canary": "examined it against the incumbent", "deploy": "let it serve, watched",
@@ -82,7 +83,7 @@ function step(stage, lines, night, isRunning) {
   const code = last?.exit_code;
   const state = isRunning ? "now" : code === undefined ? (night.outcome === "running" ? "ahead" : "never") : code === 0 ? "good" : code >= 64 ? "bad" : "info";
   const seconds = ran.reduce((sum, line) => sum + line.seconds, 0);
-  const ending = isRunning ? "now" : state === "ahead" ? "to come" : state === "never" ? "not reached" : code === 0 ? "done" : `exit ${code}`;
+  const ending = isRunning ? "now" : state === "ahead" ? "to come" : state === "never" ? "not reached" : ENDINGS[code] ?? `failed, exit ${code}`;
   return h("li", { "data-state": state },
     h("strong", {}, stage), h("span", {}, WORDS[stage]),
     h("span", { class: "quiet" }, ending, last && ` · ${duration(seconds)}`, ran.length > 1 && ` in ${ran.length} rounds`));
