@@ -85,7 +85,7 @@ function showTraffic(metrics) {
       h("div", {}, h("h3", {}, "Time to the answer: ", h("span", { class: "key accent" }, "median"), " ", h("span", { class: "key second" }, "19 of 20")), places[1])),
     h("h3", {}, "What answers were made from"),
     h("ul", { class: "types" }, Object.entries(types).map(([type, each]) => h("li", {},
-      h("span", {}, TYPES[type] ?? type), h("meter", { min: 0, max: 1, value: each.share ?? 0, "aria-label": TYPES[type] ?? type }), h("span", { class: "figure" }, percent(each.share))))));
+      h("span", {}, TYPES[type] ?? type), h("progress", { max: 1, value: each.share ?? 0, "aria-label": TYPES[type] ?? type }), h("span", { class: "figure" }, percent(each.share))))));
   dailyPlot(places[0], "Requests by day", days, [{ name: "requests", of: (each) => each.queries }], number);
   dailyPlot(places[1], "Time to the answer by day", days,
     [{ name: "median", of: (each) => each.latency_ms.p50 }, { name: "19 of 20 within", of: (each) => each.latency_ms.p95 }], milliseconds);

@@ -26,7 +26,8 @@ export const short = (hash) => (hash ? hash.slice(0, 12) : "no adapter");
 
 export function milliseconds(value) {
   if (!known(value)) return NONE;
-  return value >= 10000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+  if (value >= 1000) return `${(value / 1000).toFixed(1)} s`;
+  return `${value.toFixed(value > 0 && value < 10 ? 1 : 0)} ms`;
 }
 
 export function duration(seconds) {

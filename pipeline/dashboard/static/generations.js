@@ -18,8 +18,8 @@ export function showGenerations(generations, choose) {
     h("td", { class: "figure" }, percent(each.held_out)),
     h("td", { class: "figure" }, points(each.difference)),
     h("td", { class: "figure" }, number(each.rows)),
-    h("td", {}, each.marks.map((mark) => h("span", { class: "pill", "data-state": mark }, MARKS[mark] ?? mark)),
-      each.actions.map((action) => h("button", { type: "button", class: "small", onclick: () => choose(action, each), "aria-label": `${VERBS[action]}: ${each.id}` }, VERBS[action])))));
+    h("td", {}, h("div", { class: "states" }, each.marks.map((mark) => h("span", { class: "pill", "data-state": mark }, MARKS[mark] ?? mark)),
+      each.actions.map((action) => h("button", { type: "button", class: "small", onclick: () => choose(action, each), "aria-label": `${VERBS[action]}: ${each.id}` }, VERBS[action]))))));
   replace("generations-body", table("Every generation on this disk, the newest first",
     ["generation", "parent", "verdict", "held-out", "difference", "rows", "state"], rows, { class: "generations" }));
 }

@@ -35,7 +35,8 @@ const quietPlot = { legend: { show: false }, cursor: { drag: { x: false, y: fals
 
 const OUTCOMES = {
   deployed: "deployed", refused: "refused", inconclusive: "too little evidence", awaiting: "awaits approval",
-  rolled_back: "rolled back", nothing: "nothing to learn", failed: "failed", running: "under way", stopped: "stopped",
+  rejected: "rejected", rolled_back: "rolled back", nothing: "nothing to learn", failed: "failed", running: "under way",
+  unfinished: "unfinished",
 };
 export const outcome = (name) => OUTCOMES[name] ?? name;
 
@@ -90,9 +91,13 @@ function intervals(plot, shown) {
   ctx.textAlign = "center";
   ctx.font = `600 ${12 * scale}px system-ui, sans-serif`;
   shown.forEach((each, index) => {
-    if (each.value === null || each.value === undefined) return;
-    const good = each.outcome === "deployed" || each.outcome === "base";
     const x = plot.valToPos(index, "x", true);
+    if (each.value === null || each.value === undefined) {
+      ctx.fillStyle = colour(each.outcome === "failed" ? "bad" : "quiet");
+      if (shown.length <= 12) ctx.fillText(outcome(each.outcome), x, plot.bbox.top + plot.bbox.height - 8 * scale);
+      return;
+    }
+    const good = each.outcome === "deployed" || each.outcome === "base";
     ctx.strokeStyle = ctx.fillStyle = colour(good ? "accent" : "quiet");
     ctx.lineWidth = 2 * scale;
     ctx.beginPath();
