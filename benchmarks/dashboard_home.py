@@ -14,6 +14,29 @@ from pipeline.metrics.summaries import BUCKET
 
 _DAYS = 90
 _QUESTIONS = 200  # of a canary
+_ROWS = """
+    WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :requests)
+    INSERT INTO query_metrics
+        (id, interaction_id, at, agent, adapter, query_type, latency_ms, tokens, confidence, success)
+    SELECT n, printf('%024x', n), :begin + n * :step, 'starter', 'base',
+        CASE n % 10 WHEN 0 THEN 'both' WHEN 1 THEN 'tools' WHEN 2 THEN 'history' ELSE 'trained' END,
+        (SELECT ms FROM buckets WHERE bucket = :low + n * 7919 % :wide), 40, 0.8, 1
+    FROM numbers
+"""
+_SUMS = """
+    CREATE TEMP TABLE sums AS
+    SELECT CAST(at / 86400 AS INTEGER) AS day, query_type, :low + id * 7919 % :wide AS bucket, COUNT(*) AS queries,
+        SUM(latency_ms) AS ms
+    FROM query_metrics GROUP BY 1, 2, 3
+"""
+_SUMMARIES = (
+    "INSERT INTO daily_summaries (day, agent, query_type, queries, latency_ms_sum, latency_ms_count, tokens, "
+    "confidence_sum, confidence_count) SELECT date(day * 86400, 'unixepoch'), 'starter', query_type, SUM(queries), "
+    "SUM(ms), SUM(queries), 40 * SUM(queries), 0.8 * SUM(queries), SUM(queries) FROM sums GROUP BY day, query_type",
+    "INSERT INTO daily_latencies SELECT date(day * 86400, 'unixepoch'), 'starter', query_type, bucket, queries FROM sums",
+    "INSERT INTO daily_feedback SELECT day, agent, SUM(queries) / 100, SUM(queries) / 400, 0, 0, SUM(queries) / 2, "
+    "SUM(queries) / 5 FROM daily_summaries GROUP BY day, agent",
+)
 
 
 def make(home: Path, requests: int, nights: int, chance: random.Random) -> None:
@@ -67,47 +90,23 @@ def _generation(folder: Path, run: str, parent: str, before: float, after: float
 def _store(path: Path, requests: int, now: float) -> None:
     """Rows and their daily sums, as the store would have written them; latencies are whole buckets."""
     db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode = WAL")
     for number, migration in enumerate(MIGRATIONS, start=1):
         db.executescript(migration)
         db.execute(f"PRAGMA user_version = {number}")
     db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA journal_mode = OFF")
+    low = int(math.log(20, BUCKET))
+    wide = int(math.log(2000, BUCKET)) - low
     db.execute("CREATE TEMP TABLE buckets (bucket INTEGER PRIMARY KEY, ms REAL)")
-    low, high = int(math.log(20, BUCKET)), int(math.log(2000, BUCKET))
-    db.executemany("INSERT INTO buckets VALUES (?, ?)", [(n, BUCKET ** (n + 0.5)) for n in range(low, high)])
+    db.executemany("INSERT INTO buckets VALUES (?, ?)", [(n, BUCKET ** (n + 0.5)) for n in range(low, low + wide)])
+    numbers = {"requests": requests, "begin": now - _DAYS * 86_400, "step": _DAYS * 86_400 / requests}
     db.execute("BEGIN")
-    db.execute(
-        """
-        WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :requests)
-        INSERT INTO query_metrics
-            (interaction_id, at, agent, adapter, query_type, latency_ms, tokens, confidence, success)
-        SELECT printf('%024x', n), :begin + n * :step, 'starter', 'base',
-            CASE n % 10 WHEN 0 THEN 'both' WHEN 1 THEN 'tools' WHEN 2 THEN 'history' ELSE 'trained' END,
-            (SELECT ms FROM buckets WHERE bucket = :low + (n * 7919) % :width), 40, 0.8, 1
-        FROM numbers
-        """,
-        {
-            "requests": requests,
-            "begin": now - _DAYS * 86_400,
-            "step": _DAYS * 86_400 / requests,
-            "low": low,
-            "width": high - low,
-        },
-    )
-    db.execute(
-        "INSERT INTO daily_summaries (day, agent, query_type, queries, latency_ms_sum, latency_ms_count, tokens, "
-        "confidence_sum, confidence_count) SELECT date(at, 'unixepoch'), agent, query_type, COUNT(*), SUM(latency_ms), "
-        "COUNT(*), SUM(tokens), SUM(confidence), COUNT(*) FROM query_metrics GROUP BY 1, 2, 3"
-    )
-    db.execute(
-        "INSERT INTO daily_latencies SELECT date(at, 'unixepoch'), agent, query_type, bucket, COUNT(*) "
-        "FROM query_metrics JOIN buckets ON ms = latency_ms GROUP BY 1, 2, 3, 4"
-    )
-    db.execute(
-        "INSERT INTO daily_feedback SELECT day, agent, SUM(queries) / 100, SUM(queries) / 400, 0, 0, SUM(queries) / 2, "
-        "SUM(queries) / 5 FROM daily_summaries GROUP BY day, agent"
-    )
+    db.execute(_ROWS, {**numbers, "low": low, "wide": wide})
+    db.execute(_SUMS, {"low": low, "wide": wide})
+    for statement in _SUMMARIES:
+        db.execute(statement)
     db.execute("COMMIT")
+    db.execute("PRAGMA journal_mode = WAL")
     db.close()
 
 

@@ -19,7 +19,8 @@ from starlette.staticfiles import StaticFiles
 from pipeline.dashboard import access, story
 from pipeline.dashboard.actions import Actions, Asked, Play
 from pipeline.dashboard.live import Hub
-from pipeline.dashboard.shapes import Action, Only, schema
+from pipeline.dashboard.schema import schema
+from pipeline.dashboard.shapes import Action, Only
 from pipeline.dashboard.state import State
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import Ending, ExitCode, NightschoolError, UsageError

@@ -1,11 +1,11 @@
-"""What the dashboard's API answers: typed for us, and as the JSON schema that `/api/schema` offers.
+"""What the dashboard's API answers (`schema.py` makes a JSON schema of it).
 
 Times are seconds since 1970 (UTC), shares are 0 to 1, null is "not known" or "not measured".
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from typing_extensions import TypedDict
 
 Json = dict[str, Any]
@@ -243,29 +243,3 @@ class Failure(TypedDict):
     """Every answer of the API other than 2xx."""
 
     error: Problem
-
-
-_SHAPES: dict[str, Any] = {
-    "status": Status,
-    "metrics": Metrics,
-    "report": Report,
-    "answers": Answers,
-    "update": Update,
-    "activity": Activity,
-    "done": Done,
-    "failure": Failure,
-}
-
-
-def schema() -> Json:
-    """JSON schema (2020-12) of everything that the API answers, each under `$defs`."""
-    _, found = TypeAdapter.json_schemas(
-        [(name, "serialization", TypeAdapter(shape)) for name, shape in _SHAPES.items()],
-        title="Nightschool dashboard",
-        description="Answers of the API by name; see docs/dashboard.md.",
-    )
-    for shape in found["$defs"].values():
-        shape["additionalProperties"] = False
-    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    found["properties"] = {name: {"$ref": f"#/$defs/{shape.__name__}"} for name, shape in _SHAPES.items()}
-    return found

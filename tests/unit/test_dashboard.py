@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from pipeline.dashboard import access, live
 from pipeline.dashboard.app import STATIC, Dashboard
 from pipeline.dashboard.locks import held
-from pipeline.dashboard.shapes import schema
+from pipeline.dashboard.schema import schema
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
