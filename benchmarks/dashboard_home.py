@@ -33,7 +33,8 @@ _SUMMARIES = (
     "INSERT INTO daily_summaries (day, agent, query_type, queries, latency_ms_sum, latency_ms_count, tokens, "
     "confidence_sum, confidence_count) SELECT date(day * 86400, 'unixepoch'), 'starter', query_type, SUM(queries), "
     "SUM(ms), SUM(queries), 40 * SUM(queries), 0.8 * SUM(queries), SUM(queries) FROM sums GROUP BY day, query_type",
-    "INSERT INTO daily_latencies SELECT date(day * 86400, 'unixepoch'), 'starter', query_type, bucket, queries FROM sums",
+    "INSERT INTO daily_latencies "
+    "SELECT date(day * 86400, 'unixepoch'), 'starter', query_type, bucket, queries FROM sums",
     "INSERT INTO daily_feedback SELECT day, agent, SUM(queries) / 100, SUM(queries) / 400, 0, 0, SUM(queries) / 2, "
     "SUM(queries) / 5 FROM daily_summaries GROUP BY day, agent",
 )

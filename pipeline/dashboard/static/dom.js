@@ -18,8 +18,10 @@ export const replace = (id, ...children) => byId(id).replaceChildren(...children
 const NONE = "–";
 const known = (value) => value !== null && value !== undefined;
 
-export const percent = (share) => (known(share) ? `${(share * 100).toFixed(1)} %` : NONE);
-export const points = (share) => (known(share) ? `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(1)} points` : NONE);
+// As Python rounds: the page and the terminal say the same of 75.25.
+const TENTHS = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven" });
+export const percent = (share) => (known(share) ? `${TENTHS.format(share * 100)} %` : NONE);
+export const points = (share) => (known(share) ? `${share < 0 ? "−" : "+"}${TENTHS.format(Math.abs(share * 100))} points` : NONE);
 export const number = (value) => (known(value) ? new Intl.NumberFormat("en").format(value) : NONE);
 export const text = (value) => (known(value) && value !== "" ? String(value) : NONE);
 export const short = (hash) => (hash ? hash.slice(0, 12) : "no adapter");
