@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.approve import approve, reject
+from pipeline.dashboard import locks
 from pipeline.dashboard.shapes import Action, Done
 from pipeline.dashboard.state import State
 from pipeline.deploy import deploy
@@ -23,6 +24,7 @@ Job = Callable[[Settings, str], dict[str, Any]]
 
 IDENTITY = r"^[0-9A-Za-z-]{1,40}$"  # never a path
 
+_SWAPPING = ("deploy", "rollback", "switch-base")  # each has a lock of its own
 _WHO = "asked for on the dashboard"
 
 
@@ -81,6 +83,11 @@ class Actions:
 
     def _require_unchanged(self, asked: Asked) -> None:
         layout = self._state.layout
+        swapping = [stage for stage in locks.held(layout) if stage in _SWAPPING]
+        if swapping:
+            raise BusyError(
+                f"{swapping[0]} is already running", "what serves may be another in a moment: wait, look again"
+            )
         current, chosen = generations.incumbent(layout), generations.read(layout, asked.generation)
         if current.id != asked.current:
             raise Refused(f"{current.id} serves now, no longer {asked.current}", "look again, then decide again")
@@ -107,5 +114,6 @@ def _words(action: Action, asked: Asked, result: dict[str, Any]) -> str:
         return f"{asked.generation} is approved, deployed, and answers."
     if action == "reject":
         return f"{asked.generation} is rejected and will never be deployed."
-    proven = "it answers" if result.get("proven") else "NOT proven: no gateway answered; its next start serves it"
-    return f"Rolled back to {asked.generation}: {proven}."
+    if result.get("proven"):
+        return f"Rolled back to {asked.generation}, which answers."
+    return f"Rolled back to {asked.generation} on the disk, but NOT proven: {result.get('engine_error')}"

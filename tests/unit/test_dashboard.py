@@ -307,6 +307,14 @@ def test_a_stage_that_holds_the_lock_is_a_conflict_in_words(client: TestClient, 
     assert "already running" in answer.json()["error"]["message"]
 
 
+def test_nothing_is_decided_while_a_night_is_swapping_models(client: TestClient, home: Path):
+    with locked(home / "logs" / "deploy.lock", "deploy"):
+        answer = post(client, "rollback", {"generation": "base", "sha256": None, "current": FIRST})
+    assert answer.status_code == 409
+    assert "deploy is already running" in answer.json()["error"]["message"]
+    assert (home / "loras" / "current").readlink().name == FIRST
+
+
 def test_one_action_at_a_time(home: Path):
     settings = settings_of(home)
     dashboard = Dashboard(settings, TOKEN, play(settings))
