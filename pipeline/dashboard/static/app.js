@@ -34,7 +34,8 @@ function show() {
     showGenerations(report.generations, choose);
     showAnswerControls(report.generations);
   });
-  byId("outcome").textContent = evolution.problem ?? report?.problem ?? metrics?.problem ?? byId("outcome").textContent;
+  const problem = evolution.problem ?? report?.problem ?? metrics?.problem;
+  card("problem", problem ?? null, () => problem && (byId("outcome").textContent = problem));
 }
 
 function showBetter(nights) {
@@ -138,6 +139,7 @@ setUp((words, done) => {
   if (words) byId("outcome").textContent = words;
   if (done) refresh("report", "/api/report");
 });
+byId("outcome-close").addEventListener("click", () => byId("outcome").replaceChildren());
 connect(receive, state);
 readMetrics(); // besides, not afterwards: the page is not to wait for one answer after the other
 refresh("report", "/api/report");
