@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.night import Home
+from benchmarks.home import Home
 from benchmarks.table import Row, finish
 from pipeline.starter import tasks
 

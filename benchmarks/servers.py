@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import requests
 
-from benchmarks.night import REPOSITORY, Home
+from benchmarks.home import REPOSITORY, Home
 
 
 def door_of(home: Home) -> tuple[str, dict[str, str]]:

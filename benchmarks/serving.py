@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.night import REPOSITORY, Home
+from benchmarks.home import REPOSITORY, Home
 from benchmarks.regressions import plant
 from benchmarks.servers import door_of, engine, free_port, running, session
 from benchmarks.swaps import RIGHT, WRONG, copies, swaps, throughput

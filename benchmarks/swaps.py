@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.night import Home
+from benchmarks.home import Home
 from benchmarks.regressions import scaled
 from benchmarks.servers import door_of, session
 

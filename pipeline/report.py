@@ -66,7 +66,7 @@ def week(settings: Settings, days: int, now: float | None = None) -> dict[str, A
     told = nights.nights(settings.layout, since=now - days * 86_400)
     return {
         **seen,
-        "targets": targets.compared(settings.report, seen),
+        "targets": targets.compared(settings.report, settings.retrieval, seen),
         "serving": current,
         "nights": [{**each, "headline": words.headline(each, current)} for each in told],
     }

@@ -99,7 +99,7 @@ def show_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
 
     table = Table()
     for column in columns:
-        table.add_column(cell(column))
+        table.add_column(cell(column), overflow="fold")  # an id is never cut
     for row in rows:
         table.add_row(*map(cell, row))
     Console(highlight=False, width=None if Console().is_terminal else 160).print(table)

@@ -14,25 +14,20 @@ Row = dict[str, Any]
 def show_nights(rows: list[Row]) -> None:
     """One line a night."""
     columns = (
-        *("night", "began (UTC)", "method", "ended", "generation", "before", "after", "improvement", "an hour"),
-        *("rows", "loss", "minutes", "CPU %", "memory MB", "GPU MB", "network MB", "error"),
+        *("night", "model", "ended", "held out", "improved", "an hour", "rows", "loss", "minutes", "CPU %", "MB"),
+        *("GPU MB", "error"),
     )
     shown = [
         (
             each["run"],
-            datetime.fromtimestamp(each["started_at"], UTC).strftime("%Y-%m-%d %H:%M"),
-            each["evolution_type"],
-            each["status"].replace("_", " "),
-            each["generation"],
-            *(_written("{:.1%}", each[name]) for name in ("performance_before", "performance_after")),
+            each["agent"],
+            f"{each['status'].replace('_', ' ')} ({each['evolution_type']})",
+            _from_to(each["performance_before"], each["performance_after"]),
             *(_written("{:+.1%}", each[name]) for name in ("improvement", "efficiency")),
             each["samples"],
             _written("{:.4f}", each["loss"]),
             f"{each['seconds'] / 60:.1f}",
-            *(
-                _written("{:.0f}", each[name])
-                for name in ("cpu_percent", "memory_used_mb", "gpu_memory_used_mb", "network_mb")
-            ),
+            *(_written("{:.0f}", each[name]) for name in ("cpu_percent", "memory_used_mb", "gpu_memory_used_mb")),
             each["error"],
         )
         for each in rows
@@ -102,6 +97,10 @@ def _show_known(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None
     """Without the columns that are empty: a terminal is narrow."""
     known = [place for place in range(len(columns)) if any(row[place] is not None for row in rows)]
     show_table(tuple(columns[place] for place in known), [tuple(row[place] for place in known) for row in rows])
+
+
+def _from_to(before: float | None, after: float | None) -> str | None:
+    return None if before is None or after is None else f"{before:.1%} → {after:.1%}"
 
 
 def _in_units(value: float | None, unit: str) -> str | None:

@@ -14,6 +14,7 @@ ENDED = ("failed", "refused", "inconclusive", "deployed", "rolled_back")  # "tra
 
 _DAY, _HOUR = 86_400.0, 3600.0  # seconds
 _SURE = 0.99  # confidence of what is acted on
+_NEWEST = 100_000  # requests and opinions that are looked at one by one: more make nothing surer, only slower
 _FEWEST = 20  # answers without which nothing is sure: Wilson's interval is too short for fewer
 
 
@@ -136,7 +137,7 @@ def should_retire(
     Args:
         db, agent, now: the store, the model, seconds since 1970.
         adapter: the generation; none: the one deployed last.
-        days: how far back live answers count.
+        days: how far back live answers count, the newest 100,000 of them at most.
         attempts: nights that may end without a better one.
     """
     chosen = "AND status = 'deployed' AND (:adapter IS NULL OR generation = :adapter)"
@@ -144,7 +145,8 @@ def should_retire(
     if not nights:
         return {"should": False, "reason": "no adapter is deployed", "adapter": adapter}
     night = nights[0]
-    own, base = (_live_of(db, agent, adapter, now - days * _DAY) for adapter in (night["generation"], "base"))
+    live = _live_by_adapter(db, agent, now - days * _DAY)
+    own, base = (live.get(each) or _share(0, 0) for each in (night["generation"], "base"))
     tried = _attempts_since(db, agent, night["started_at"])
     promised = night["performance_after"]
     numbers = {"adapter": night["generation"], "promised": promised, "live": own, "base": base, "attempts": tried}
@@ -181,18 +183,20 @@ def _attempts_since(db: sqlite3.Connection, agent: str, moment: float) -> int:
 
 
 def _failures(db: sqlite3.Connection, agent: str, since: float) -> int:
-    """Interactions that failed, were wrong, disliked or written anew; each once."""
+    """Of the newest interactions, those that failed, were wrong, disliked or written anew; each once."""
     row = db.execute(
         """
         SELECT COUNT(*) FROM (
-            SELECT interaction_id FROM query_metrics
-            WHERE agent = :agent AND at > :since AND (error IS NOT NULL OR success = 0)
+            SELECT interaction_id FROM (
+                SELECT * FROM query_metrics WHERE agent = :agent AND at > :since ORDER BY at DESC LIMIT :newest
+            ) WHERE error IS NOT NULL OR success = 0
             UNION
-            SELECT interaction_id FROM feedback_metrics
-            WHERE agent = :agent AND at > :since AND (thumb = -1 OR edited OR success = 0)
+            SELECT interaction_id FROM (
+                SELECT * FROM feedback_metrics WHERE agent = :agent AND at > :since ORDER BY at DESC LIMIT :newest
+            ) WHERE thumb = -1 OR edited OR success = 0
         )
         """,
-        {"agent": agent, "since": since},
+        {"agent": agent, "since": since, "newest": _NEWEST},
     )
     return int(row.fetchone()[0])
 
@@ -207,21 +211,25 @@ def _live(db: sqlite3.Connection, agent: str, days: int, now: float) -> dict[str
     return _share(row[0] or 0, row[1] or 0)
 
 
-def _live_of(db: sqlite3.Connection, agent: str, adapter: str, since: float) -> dict[str, Any]:
-    """The same of one adapter's answers; of several things said about an answer the last counts."""
-    row = db.execute(
+def _live_by_adapter(db: sqlite3.Connection, agent: str, since: float) -> dict[str, dict[str, Any]]:
+    """The same of each adapter's newest answers; of several things said about an answer the last counts."""
+    rows = db.execute(
         """
-        SELECT SUM(success), COUNT(*) FROM (
-            SELECT said.success, MAX(said.at)
-            FROM query_metrics AS asked CROSS JOIN feedback_metrics AS said
-            WHERE asked.agent = ? AND asked.adapter = ? AND asked.at >= ?
-                AND said.interaction_id = asked.interaction_id AND said.success IS NOT NULL
-            GROUP BY said.interaction_id
+        WITH said AS MATERIALIZED (
+            SELECT interaction_id, success, MAX(at) FROM (
+                SELECT interaction_id, success, at FROM feedback_metrics
+                WHERE at >= :since AND success IS NOT NULL ORDER BY at DESC LIMIT :newest
+            ) GROUP BY interaction_id
+        ), asked AS MATERIALIZED (
+            SELECT interaction_id, adapter FROM query_metrics
+            WHERE at >= :since AND agent = :agent ORDER BY at DESC LIMIT :newest
         )
+        SELECT adapter, SUM(success) AS successes, COUNT(*) AS total
+        FROM asked JOIN said USING (interaction_id) WHERE adapter IS NOT NULL GROUP BY adapter
         """,
-        [agent, adapter, since],
-    ).fetchone()
-    return _share(row[0] or 0, row[1])
+        {"agent": agent, "since": since, "newest": _NEWEST},
+    )
+    return {str(row["adapter"]): _share(row["successes"], row["total"]) for row in rows}
 
 
 def _share(successes: int, total: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def query_types(db: sqlite3.Connection, days: int, now: float, agent: str | None
     """{trained, tools, history, both: {queries, share, interval}}: what the answers were made from."""
     counted = "query_type, SUM(queries) AS queries"
     rows = _select(db, counted, "daily_summaries", _days(days, now), agent, "query_type")
-    counts = {name: 0 for name in get_args(QueryType)} | {row["query_type"]: row["queries"] for row in rows}
+    counts = dict.fromkeys(get_args(QueryType), 0) | {row["query_type"]: row["queries"] for row in rows}
     total = sum(counts.values())
     return {
         name: {"queries": count, "share": _ratio(count, total), "interval": wilson(count, total)}

@@ -30,6 +30,8 @@ def rebuild(settings: Settings) -> dict[str, Any]:
     nights = [each for each in evolutions(settings) if generation_of(layout, each.run) or each.run not in known]
     tried = list(strategies(settings))
     with MetricsStore(layout.metrics) as store:
-        for row in (*nights, *tried):
-            store.add(row)
+        for night in nights:
+            store.add(night)
+        for strategy in tried:
+            store.add(strategy)
     return {**read, "nights": len(nights), "strategies": len(tried), "store": str(layout.metrics)}

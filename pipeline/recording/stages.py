@@ -19,7 +19,7 @@ import orjson
 from pipeline.evolution import history
 from pipeline.lib import runs
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import BusyError, Ending, ExitCode, RolledBack
+from pipeline.lib.errors import BusyError, Ending, ExitCode, RolledBack, UsageError
 from pipeline.lib.generations import BASE
 from pipeline.lib.logs import logger
 from pipeline.lib.problems import Problems
@@ -60,6 +60,7 @@ def recording(settings: Settings, run: str, name: str) -> Iterator[Recording]:
     finally:
         try:
             store.add(_event(stage, ended, began, time.monotonic() - clock))
+            store.flush()  # a store that is corrupt is made anew before anything is read from it
             for row in _rows(settings, stage, sampler):
                 store.add(row)
         except Exception as error:  # no trouble of ours is the stage's
@@ -91,7 +92,7 @@ def _event(stage: Recording, ended: BaseException | None, began: float, seconds:
 
 
 def _severity(ended: BaseException | None) -> Literal["info", "warning", "error"]:
-    if isinstance(ended, RolledBack | BusyError):
+    if isinstance(ended, RolledBack | BusyError | UsageError):
         return "warning"
     return "info" if ended is None or isinstance(ended, Ending) else "error"
 

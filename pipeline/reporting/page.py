@@ -135,9 +135,7 @@ def _answers(layout: Layout, night: dict[str, Any]) -> dict[str, Any] | None:
     lost = [row for row in rows if row["first"]["passed"] is True and not row["second"]["passed"]]
     return {
         "asked": len(rows),
-        "groups": [
-            (name, len(found), found[:_ANSWERS]) for name, found in (("won", won), ("lost", lost)) if found
-        ],
+        "groups": [(name, len(found), found[:_ANSWERS]) for name, found in (("won", won), ("lost", lost)) if found],
     }
 
 

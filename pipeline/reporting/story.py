@@ -1,4 +1,4 @@
-"""The story of one night for a terminal: a first line in plain words, a table of numbers, a last line with the next step."""
+"""The story of one night for a terminal: a first line in plain words, a table of numbers, the next step."""
 
 from typing import Any
 

@@ -114,7 +114,7 @@ def week_steps(week: dict[str, Any]) -> list[str]:
     """What to do after these days; a target that may be missed by chance alone asks for nothing."""
     missed = [f"{each['name']} missed its target: {each['step']}" for each in week["targets"] if each["step"]]
     asked = week["totals"]["queries"]
-    silent = ["nobody has said anything: `nightschool feedback --help` tells how"] if asked else []
+    silent = ["nobody has said what they think of an answer: `nightschool feedback --help` tells how"] if asked else []
     unasked = ["nothing was asked: is `nightschool serve` where people ask?"] if not asked else []
     return [*missed, *unasked, *(silent if not week["satisfaction"]["n"] else [])] or [NOTHING]
 
@@ -134,7 +134,7 @@ def trend(name: str, each: dict[str, Any]) -> str:
     """How a measure has changed, in a word; none where it may be noise."""
     if each["word"] is None:
         return "" if name == "queries" or each["change"] is None else "no more than noise"
-    return each["word"] + {True: ", better", False: ", worse", None: ""}[each["better"]]
+    return str(each["word"]) + {True: ", better", False: ", worse", None: ""}[each["better"]]
 
 
 def measured(name: str, value: float | None) -> str:

@@ -95,3 +95,12 @@ def test_the_latest_snapshot_of_a_model_is_the_one_that_is_told(tmp_path: Path):
         assert latest(db, "nobody") == {}
     assert (found["at"], found["held_out_success"], found["safety"], found["quality"]) == (200.0, 0.5, 1.0, None)
     assert found["overall_performance"] == pytest.approx((3 * 0.5 + 2 * 1.0) / 5)
+
+
+def test_the_documentation_has_every_kpi_with_its_target_and_weight():
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for name, kpi in KPIS.items():
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+        limit = "≥" if kpi.higher_is_better else "≤"
+        assert line.startswith(f"| `{name}` | {kpi.unit} |")
+        assert line.endswith(f"| {limit} {kpi.target:g} | {kpi.weight:g} |")

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import re
+import shlex
 import sqlite3
 import time
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from pipeline import cli
 from pipeline.lib.errors import UsageError
 from pipeline.lib.text import printable
 from pipeline.metrics.query import select
-from pipeline.metrics.rows import EvolutionMetric, KpiSnapshot, ResourceSample, SystemEvent
+from pipeline.metrics.rows import EvolutionMetric, KpiSnapshot, ResourceSample, Strategy, SystemEvent
 from pipeline.metrics.store import MetricsStore, reading
 
 HOSTILE = "\x1b[2Jred\x1b[31m\n[bold]x[/bold][/]\x9b1m\u202e"
@@ -229,3 +231,20 @@ def test_a_rebuild_of_an_empty_home_makes_an_empty_store(run: Run, tmp_path: Pat
     assert json.loads(out)["nights"] == 0
     assert (tmp_path / "logs" / "metrics.sqlite").is_file()
     assert run("history")[0] == 10
+
+
+def documented() -> list[list[str]]:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("nightschool metrics ")]
+    return [shlex.split(re.split(" {2,}", line)[0])[2:] for line in lines]
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("command", documented(), ids=" ".join)
+def test_the_commands_of_the_documentation_work(run: Run, command: list[str], tmp_path: Path):
+    write = MetricsStore(tmp_path / "logs" / "metrics.sqlite")
+    write.add(Strategy("starter", "p", "temperature 1, top-p 0.9", 2, 1, 0.0))
+    write.close()
+    code, out, err = run(*command)
+    assert (code, err) == (0, "")
+    assert out

@@ -87,6 +87,7 @@ def swapped(settings: Settings, identity: str, reason: str) -> None:
         (Refused(SECRET), "info", 20),
         (RolledBack(SECRET), "warning", 30),
         (BusyError(SECRET), "warning", 75),
+        (UsageError(SECRET), "warning", 64),
         (DiskError(SECRET), "error", 74),
         (ValueError(SECRET), "error", 70),
         (KeyboardInterrupt(SECRET), "error", 70),
@@ -276,6 +277,15 @@ def test_a_store_that_cannot_be_written_does_not_stop_a_stage(settings: Settings
     ran(settings, "prune")
     assert caplog.records
     assert [line["exit_code"] for line in jsonl.read(settings.layout.runs)] == [0]
+
+
+def test_a_corrupt_store_is_kept_aside_and_the_stage_is_recorded_in_a_new_one(settings: Settings):
+    settings.layout.logs.mkdir()
+    settings.layout.metrics.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+    ran(settings, "canary", Refused("worse"))
+    assert [event["name"] for event in rows(settings, "system_events")] == ["canary"]
+    assert len(rows(settings, "kpi_snapshots")) == 1
+    assert len(list(settings.layout.logs.glob("metrics.sqlite.corrupt-*"))) == 1
 
 
 def test_a_rebuild_reads_every_night_and_keeps_what_only_the_store_knows(settings: Settings):

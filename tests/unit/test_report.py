@@ -25,8 +25,8 @@ from played import (
 
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
-from pipeline.lib.files import write_json
 from pipeline.lib.errors import UsageError
+from pipeline.lib.files import write_json
 from pipeline.metrics.rows import EvolutionMetric, FeedbackMetric, KpiSnapshot, QueryMetric, Strategy
 from pipeline.metrics.store import MetricsStore
 from pipeline.report import evolution_report, report, week
@@ -68,7 +68,11 @@ def test_the_morning_reader_sees_what_was_not_read_and_what_was_left_out(
         (AWAITING, "better: 50.0 → 60.0 % of 400 held-out questions right, awaiting approval", "nightschool approve"),
         (ROLLED_BACK, "deployed, failed, rolled back, because", "rollback_summary.json"),
         (NOTHING, "nothing to learn, nothing changed, because 1 new rewrite, 5 needed", "nothing to do"),
-        (FAILED, "failed in harvest (exit 69), nothing changed, because the gateway answered 502", "nightschool doctor"),
+        (
+            FAILED,
+            "failed in harvest (exit 69), nothing changed, because the gateway answered 502",
+            "nightschool doctor",
+        ),
     ],
 )
 def test_the_first_line_says_how_the_night_ended_and_the_last_what_to_do(
@@ -121,9 +125,7 @@ def test_what_others_wrote_does_nothing_to_the_terminal(tmp_path: Path, capsys: 
     assert told.count("␛[2J[bold]oh[/bold] ⏎ no␇") >= 2
 
 
-def test_a_week_tells_its_nights_in_their_order_and_what_was_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_week_tells_its_nights_in_their_order_and_what_was_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     settings = home_of(tmp_path)
     for run, ending in ((THIRD, DEPLOYED), (FIRST, DEPLOYED), (SECOND, REFUSED), ("20261101T020000Z", DEPLOYED)):
         play(settings.layout, run, ending)

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from pipeline.report import write_page
 
 _VOID = {"meta", "wbr", "br", "link", "img", "input", "hr"}
 _LOADS = {"src", "href", "srcset", "data", "action", "poster", "background", "formaction", "xlink:href"}
-HOSTILE = "<script>alert('x')</script>\"><img src=//evil.example/x onerror=alert(1)> \x1b[31mred\x1b[0m\x07 \u202eback\nnext"
+HOSTILE = (
+    "<script>alert('x')</script>\"><img src=//evil.example/x onerror=alert(1)> \x1b[31mred\x1b[0m\x07 \u202eback\nnext"
+)
 
 
 class Page(HTMLParser):
@@ -122,7 +125,7 @@ def test_every_plot_is_told_in_words_and_every_table_has_a_name(installation: Se
     assert "20261119: 62.0 to 55.0 %, refused" in page.text
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
-    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
 
 
 def test_what_people_and_models_wrote_is_shown_and_never_executed(tmp_path: Path):

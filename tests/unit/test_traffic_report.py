@@ -1,5 +1,7 @@
 """The traffic of a window, from the daily tables that the store fills."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy.stats import binomtest
 
-from pipeline.lib.sections import Report
+from pipeline.lib.sections import Report, Retrieval
 from pipeline.metrics import traffic
 from pipeline.metrics.intervals import share_change, wilson
 from pipeline.metrics.rows import FeedbackMetric, QueryMetric
@@ -74,7 +76,9 @@ def test_the_days_sum_up_to_the_window_and_the_window_to_what_was_recorded(
     tmp_path_factory: pytest.TempPathFactory, requests: list[Any]
 ):
     rows = [
-        query(number, NOON - back * DAY, agent=agent, latency_ms=ms, error=error, history=history, tools=tools, tokens=n)
+        query(
+            number, NOON - back * DAY, agent=agent, latency_ms=ms, error=error, history=history, tools=tools, tokens=n
+        )
         for number, (back, agent, ms, error, history, tools, n) in enumerate(requests)
     ]
     inside = [row for row in rows if row.at > NOON - 7 * DAY]
@@ -99,6 +103,19 @@ def test_the_days_sum_up_to_the_window_and_the_window_to_what_was_recorded(
     assert found["before"]["queries"] == len(rows) - len(inside)
 
 
+def test_a_window_needs_no_row_of_a_single_request(tmp_path: Path):
+    path = recorded(
+        tmp_path, *(query(n, latency_ms=n + 1.0) for n in range(50)), FeedbackMetric("0", NOON, "starter", 1)
+    )
+    with reading(path) as db:
+        before = traffic.week(db, 7, NOON)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE query_metrics; DROP TABLE feedback_metrics;")
+    with reading(path) as db:
+        assert traffic.week(db, 7, NOON) == before
+    assert before["totals"]["queries"] == 50
+
+
 def test_one_model_can_be_asked_for(tmp_path: Path):
     path = recorded(tmp_path, query(1), query(2, agent="other"), query(3, agent="other"))
     with reading(path) as db:
@@ -112,7 +129,7 @@ def test_a_store_that_is_not_there_reads_as_quiet_days(tmp_path: Path):
     assert [day["queries"] for day in found["daily"]] == [0] * 7
     assert found["totals"]["error_rate"] is found["totals"]["latency_ms"]["p95"] is None
     assert found["satisfaction"]["rate"] is found["satisfaction"]["interval"] is None
-    assert {each["state"] for each in targets.compared(Report(), found)} == {"not measured"}
+    assert {each["state"] for each in targets.compared(Report(), Retrieval(), found)} == {"not measured"}
 
 
 def test_an_answer_written_anew_is_an_opinion_against_it(tmp_path: Path):
@@ -152,9 +169,20 @@ def test_a_sure_change_too_small_to_matter_has_no_word(tmp_path: Path):
 )
 def test_a_target_is_missed_only_when_it_is_no_chance(tmp_path: Path, errors: int, requests: int, state: str):
     rows = [query(n, error="TimeoutError" if n < errors else None) for n in range(requests)]
-    found = {each["name"]: each for each in targets.compared(Report(), week_of(tmp_path, *rows))}
+    found = {each["name"]: each for each in targets.compared(Report(), Retrieval(), week_of(tmp_path, *rows))}
     assert found["errors"]["state"] == state
     assert bool(found["errors"]["step"]) == (state == "missed")
+
+
+def test_passages_that_nobody_asks_for_miss_no_target(tmp_path: Path):
+    def states(found: dict[str, Any], **asked: int) -> list[str]:
+        return [each["state"] for each in targets.compared(Report(), Retrieval(**asked), found)][2:]
+
+    bare = week_of(tmp_path / "bare", *(query(n) for n in range(100)))
+    assert states(bare) == ["not in use"] * 3
+    assert states(bare, tools=3) == ["missed", "not in use", "missed"]
+    used = week_of(tmp_path / "used", *(query(n, history=n % 2) for n in range(100)))
+    assert states(used) == ["met", "missed", "not in use"]
 
 
 @given(some.integers(1, 5000).flatmap(lambda total: some.tuples(some.integers(0, total), some.just(total))))
