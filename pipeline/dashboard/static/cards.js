@@ -57,6 +57,7 @@ export function showService(service, evolution) {
     fact("Do they agree?", service.agree === null ? "nobody knows: the gateway is down" : service.agree ? "yes, same id and hash" : h("strong", { class: "bad" }, "no")),
     check.at && fact("Last proof by answers", check.proven === false ? h("strong", { class: "bad" }, "failed") : "held", " ", moment(check.at)),
     fact("Running now", service.stages.length ? service.stages.join(", ") : "nothing"),
+    service.action && fact("Asked for on this page", `${service.action} …`),
     evolution.nights_before + evolution.nights.length > 0 && fact("Nights so far", number(evolution.nights_before + evolution.nights.length))));
 }
 
