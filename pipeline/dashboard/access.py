@@ -10,8 +10,9 @@ import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from starlette.datastructures import URL, Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -84,10 +85,11 @@ class Guard:
 def _name(host: str) -> str | None:
     """The name in a `Host` header, without port and brackets; none if it is not one."""
     try:
-        url = URL(f"http://{host}/")
-        return url.hostname.lower() if url.hostname and url.netloc == host and url.port is not False else None
+        url = urlsplit(f"//{host}")
+        is_plain = url.netloc == host and url.username is None and url.port != 0  # a port that is none raises
     except ValueError:
         return None
+    return url.hostname if is_plain else None  # in small letters
 
 
 def _with_headers(send: Send) -> Send:

@@ -144,7 +144,17 @@ def test_numbers_of_the_store_are_shown(home: Path):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example", "[::1", "a b"]
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "127.0.0.1@evil.example",
+        "me@127.0.0.1",
+        "127.0.0.1:x",
+        "[::1",
+        "a b",
+    ],
 )
 def test_another_host_is_refused_whatever_is_asked(client: TestClient, host: str):
     for answer in (client.get("/", headers={"host": host}), post(client, "reject", asked(), host=host)):
