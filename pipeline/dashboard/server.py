@@ -6,6 +6,7 @@ writes  `logs/dashboard.token` (what approve, reject and roll back need), `logs/
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -51,9 +52,10 @@ def run(settings: Settings, play: Play, say: Callable[[str], None]) -> None:
         ws_per_message_deflate=False,  # costs more processor time than the loopback has to gain
         timeout_graceful_shutdown=_GRACE,
     )
-    # uvicorn stops gracefully, then raises the signal once more: for us a stop that was asked for is a good end.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
+    # Before uvicorn listens to signals, and when it has stopped gracefully and raises the signal once more: a stop that
+    # was asked for is a good end.
+    for asked_to_stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked_to_stop, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[door])
 
 
@@ -63,6 +65,7 @@ def _bind(settings: Settings) -> socket.socket:
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         door.bind((host, port))
+        door.listen(128)  # who opens the printed address at once waits a moment, and is not refused
     except OSError as error:
         raise BusyError(
             f"cannot listen on {host}:{port}: {error.strerror}",
