@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from pipeline.commands import (
     config,
     continuous,
+    dashboard,
     memory,
     metrics,
     models,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(night.commands)
 app.add_typer(observe.commands)
 app.add_typer(continuous.commands)
+app.add_typer(dashboard.commands)
 app.add_typer(people.commands)
 app.add_typer(memory.commands)
 app.add_typer(sinks.commands)

@@ -22,12 +22,13 @@ _CONNECTIONS = 128
 class GatewayClient:
     """One pooled connection to one gateway; safe to use from many threads."""
 
-    def __init__(self, settings: Settings, timeout: float = 60) -> None:
+    def __init__(self, settings: Settings, timeout: float = 60, retries: int = 3) -> None:
         """Point at the gateway of this home.
 
         Args:
             settings: name the public model; the address is where the running gateway said it listens.
             timeout: seconds to wait for an answer.
+            retries: how often a connection that could not be made is tried again; 0 for who asks again anyway.
         """
         self.layout = settings.layout
         self.model = settings.model.name
@@ -35,7 +36,7 @@ class GatewayClient:
         self.timeout = timeout
         self._session = requests.Session()
         # Only a connection that was never made is tried again: nothing is asked, or paid, twice.
-        retry = Retry(total=3, connect=3, read=0, status=0, other=0, backoff_factor=0.2)
+        retry = Retry(total=retries, connect=retries, read=0, status=0, other=0, backoff_factor=0.2)
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=retry))
 
     def chat(self, messages: list[Message], purpose: str, version: str = "", **options: Any) -> dict[str, Any]:

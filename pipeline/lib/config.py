@@ -13,6 +13,7 @@ from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.layout import Layout
 from pipeline.lib.sections import (
     Canary,
+    Dashboard,
     Dataset,
     Deploy,
     Engine,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     night: Night = Night()
     service: Service = Service()
+    dashboard: Dashboard = Dashboard()
 
     @property
     def layout(self) -> Layout:

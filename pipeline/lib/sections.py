@@ -510,6 +510,15 @@ class Sandbox(Section):
     output_kb: int = Field(1024, ge=1, description="most that all cases may return or print together (KiB)")
 
 
+class Dashboard(Section):
+    """The web page of `nightschool dashboard`."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; whoever reaches it can read what was asked")
+    port: int = Field(8081, ge=0, le=65535, description="port to listen on; 0 = any free one")
+    hosts: Listed = Field([], description="further names under which browsers reach it, such as a proxy's")
+    refresh_seconds: float = Field(0.5, ge=0.1, le=60, description="how often it looks while a page is open")
+
+
 class Metrics(Section):
     """The store of numbers, `logs/metrics.sqlite`."""
 

@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from concurrent.futures import Future
+from itertools import islice
 
 from pipeline.backends.engines import fingerprint as fingerprints
 from pipeline.backends.engines import reference
@@ -16,6 +17,7 @@ from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.records import Message
 
 _LEARNED_PROBES = 12  # of a version's own training questions, among which fingerprint probes are looked for
+_DISPUTED_PROBES = 8  # of the canary's questions
 
 
 class VersionedEngine(ABC):
@@ -75,7 +77,7 @@ class VersionedEngine(ABC):
         adapters: dict[str, str | None] = {BASE: None}
         for each in {self._active, version} - {BASE}:
             adapters[each] = str(self.layout.generation(each).resolve())
-        pool = [*self.probe_pool, *self._learned_questions(generation)]
+        pool = [*self.probe_pool, *self._learned_questions(generation), *self._disputed_questions(generation)]
         return reference.compute(self.settings.base_folder, self.settings.model.revision, adapters, pool)
 
     def load(self, version: str) -> None:
@@ -139,6 +141,12 @@ class VersionedEngine(ABC):
         path = self.layout.home / str(generation.manifest["dataset"]["path"]) / "sft.jsonl"
         rows = list(jsonl.read(path))
         return [list(row["messages"][:-1]) for row in rows[:: max(1, len(rows) // _LEARNED_PROBES)]][:_LEARNED_PROBES]
+
+    def _disputed_questions(self, generation: Generation) -> list[list[Message]]:
+        """Some that the canary saw answered otherwise than before: late in a lineage two versions agree on most."""
+        rows = jsonl.read(generation.folder / "canary.jsonl")
+        disputed = (row["messages"] for row in rows if row["candidate"]["text"] != row["incumbent"]["text"])
+        return [list(messages) for messages in islice(disputed, _DISPUTED_PROBES)]
 
     @abstractmethod
     def _begin(self, request: Request) -> None:

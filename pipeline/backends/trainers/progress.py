@@ -1,7 +1,18 @@
-"""How training is seen: a bar on a terminal, plain lines under cron."""
+"""How training is seen: a bar on a terminal, plain lines under cron, and a file for those who look from elsewhere.
+
+writes  `progress.jsonl` in the work folder: {"step", "steps", "loss", "learning_rate", "grad_norm"}
+"""
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+from pipeline.lib import jsonl
+from pipeline.lib.errors import DiskError
+
+PROGRESS = "progress.jsonl"
+_LOGGED = ("loss", "learning_rate", "grad_norm")
 
 
 def progress_callback(terminal: bool) -> Any:
@@ -32,6 +43,10 @@ def progress_callback(terminal: bool) -> Any:
             loss = (logs or {}).get("loss")
             if loss is None:
                 return
+            point = {name: float(logs[name]) for name in _LOGGED if logs and name in logs}
+            with suppress(DiskError):  # a training does not end because nobody can watch it
+                line = {"step": state.global_step, "steps": state.max_steps, **point}
+                jsonl.append(Path(args.output_dir) / PROGRESS, [line], durable=False)
             if self.bar:
                 self.bar.update(self.task, description=f"training, loss {float(loss):.4f}")
             elif state.global_step % max(10, state.max_steps // 100 * 10) == 0:
