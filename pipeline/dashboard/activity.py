@@ -24,7 +24,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What must never be on a page, whoever wrote it into a log."""
     files = (settings.layout.control_token, settings.layout.logs / "dashboard.token")
     tokens = [path.read_text(encoding="ascii").strip() for path in files if path.is_file()]
-    return tuple(each for each in (settings.notify.webhook, *tokens) if each)
+    return (*settings.secrets, *(token for token in tokens if token))
 
 
 def without(text: str, secrets: Iterable[str]) -> str:

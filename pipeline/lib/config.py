@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.lib.errors import ConfigurationError
@@ -89,6 +89,14 @@ class Settings(BaseSettings):
     def layout(self) -> Layout:
         """Where everything lies."""
         return Layout(self.home)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that is set; of a setting with several, each one."""
+        sections = (getattr(self, name) for name in type(self).model_fields)
+        values = (value for section in sections if isinstance(section, Section) for _, value in section)
+        found = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        return tuple(part for secret in found for part in secret.split())
 
     @property
     def base_folder(self) -> str:

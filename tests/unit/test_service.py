@@ -171,7 +171,8 @@ def test_a_night_that_is_told_to_stop_finishes_its_deployment_and_tells_of_it(ni
         said, _ = night.communicate(timeout=30)
     assert night.returncode == 0
     assert "a better model is serving" in said
-    assert nights.calls[-5:] == ["deploy", "deploy is over", "versions prune", "notify", "ping 0"]
+    ended = ["deploy", "deploy is over", "versions prune", "export-metrics", "notify", "ping 0"]
+    assert nights.calls[-6:] == ended
 
 
 def test_a_stage_does_not_hold_the_lock_of_the_night(nights: Nights):
