@@ -79,6 +79,14 @@ def test_disk_server_and_ledger_agree_on_what_serves(served: Home, night: dict[s
     assert served.lines("logs/promotions.jsonl")[-1]["sha256"] == health["adapter_sha256"]
 
 
+def test_the_proof_asks_what_the_canary_saw_answered_differently(served: Home, night: dict[str, Any]) -> None:
+    folder = f"loras/{served.current}"
+    rows = served.lines(f"{folder}/canary.jsonl")
+    disputed = [row["messages"] for row in rows if row["candidate"]["text"] != row["incumbent"]["text"]]
+    deployment = json.loads((served.folder / folder / "deployment.json").read_text())
+    assert any(probe in disputed for probe in deployment["fingerprint"]["probes"])
+
+
 def test_nothing_held_out_was_trained_on(served: Home, night: dict[str, Any]) -> None:
     held_out = {tasks.normalize(task.question) for task in tasks.holdout()}
     trained = {tasks.normalize(row["messages"][-2]["content"]) for row in served.lines("training_data/2*/sft.jsonl")}
