@@ -15,7 +15,8 @@ _SHORTEST = 0.001  # milliseconds; what is measured as less, or as nothing, goes
 _LOG_BUCKET = math.log(BUCKET)
 _DAY = 86_400
 
-_ONE = (
+# What one request adds to its day.
+SUMS = (
     "queries",
     "errors",
     "latency_ms_sum",
@@ -50,7 +51,7 @@ def _day(number: int) -> str:
 
 def add_queries(db: sqlite3.Connection, rows: Iterable[QueryMetric]) -> None:
     """Add requests to `daily_summaries` and `daily_latencies`."""
-    sums: dict[tuple[str, str, str], list[float]] = defaultdict(lambda: [0] * len(_ONE))
+    sums: dict[tuple[str, str, str], list[float]] = defaultdict(lambda: [0] * len(SUMS))
     latencies: Counter[tuple[str, str, str, int]] = Counter()
     for row in rows:
         key = (day(row.at), row.agent, row.query_type)
@@ -64,7 +65,7 @@ def add_queries(db: sqlite3.Connection, rows: Iterable[QueryMetric]) -> None:
                 total[place + 1] += 1
         if row.latency_ms is not None:
             latencies[(*key, bucket(row.latency_ms))] += 1
-    _add(db, "daily_summaries", ("day", "agent", "query_type"), _ONE, [(*key, *sums[key]) for key in sums])
+    _add(db, "daily_summaries", ("day", "agent", "query_type"), SUMS, [(*key, *sums[key]) for key in sums])
     keys = ("day", "agent", "query_type", "bucket")
     _add(db, "daily_latencies", keys, ("queries",), [(*key, count) for key, count in latencies.items()])
 

@@ -15,23 +15,12 @@ from typing import Any, get_args
 
 from pipeline.metrics.intervals import wilson
 from pipeline.metrics.rows import QueryType
-from pipeline.metrics.summaries import BUCKET
+from pipeline.metrics.summaries import BUCKET, SUMS
 from pipeline.metrics.trends import Histogram, trends
 
-_SUMMED = (
-    "queries",
-    "errors",
-    "latency_ms_sum",
-    "latency_ms_count",
-    "first_token_ms_sum",
-    "first_token_ms_count",
-    "tokens",
-    "confidence_sum",
-    "confidence_count",
-)
-_SUMS = ", ".join(f"SUM({name}) AS {name}" for name in _SUMMED)
-_SUMS += ", SUM(CASE WHEN query_type IN ('history', 'both') THEN queries ELSE 0 END) AS history"
-_SUMS += ", SUM(CASE WHEN query_type IN ('tools', 'both') THEN queries ELSE 0 END) AS tools"
+_ADDED_UP = ", ".join(f"SUM({name}) AS {name}" for name in SUMS)
+_ADDED_UP += ", SUM(CASE WHEN query_type IN ('history', 'both') THEN queries ELSE 0 END) AS history"
+_ADDED_UP += ", SUM(CASE WHEN query_type IN ('tools', 'both') THEN queries ELSE 0 END) AS tools"
 _OPINIONS = ("thumbs_up", "thumbs_down", "comments", "edits", "successes", "failures")
 QUANTILES = (0.5, 0.95)
 
@@ -39,7 +28,7 @@ QUANTILES = (0.5, 0.95)
 def daily(db: sqlite3.Connection, days: int, now: float, agent: str | None = None) -> list[dict[str, Any]]:
     """One {day, queries, errors, error_rate, latency_ms {mean, p50, p95}, …} a day, oldest first, quiet days too."""
     window = _days(days, now)
-    found = {row["day"]: dict(row) for row in _select(db, f"day, {_SUMS}", "daily_summaries", window, agent, "day")}
+    found = {row["day"]: dict(row) for row in _select(db, f"day, {_ADDED_UP}", "daily_summaries", window, agent, "day")}
     histograms: dict[str, Histogram] = {}
     counted = "day, bucket, SUM(queries) AS queries"
     for row in _select(db, counted, "daily_latencies", window, agent, "day, bucket"):
@@ -50,7 +39,7 @@ def daily(db: sqlite3.Connection, days: int, now: float, agent: str | None = Non
 def totals(db: sqlite3.Connection, days: int, now: float, agent: str | None = None) -> dict[str, Any]:
     """The numbers of a day of `daily`, for the whole window, with `since` and `until` (both days included)."""
     window = _days(days, now)
-    row = _select(db, _SUMS, "daily_summaries", window, agent)[0]
+    row = _select(db, _ADDED_UP, "daily_summaries", window, agent)[0]
     return {"since": window[0], "until": window[-1], **_numbers(dict(row), _histogram(db, window, agent))}
 
 
@@ -155,7 +144,7 @@ def _quantiles(histogram: Histogram, quantiles: Sequence[float]) -> dict[str, fl
 
 def _numbers(row: dict[str, Any], histogram: Histogram) -> dict[str, Any]:
     """A row of sums, made readable; nothing measured is none."""
-    sums = {name: row.get(name) or 0 for name in (*_SUMMED, "history", "tools")}
+    sums = {name: row.get(name) or 0 for name in (*SUMS, "history", "tools")}
     queries = sums["queries"]
     return {
         "queries": queries,
