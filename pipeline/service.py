@@ -2,7 +2,7 @@
 
 reads    what a harvest reads, by a dry run of it; `logs/runs.jsonl` (when something was trained last)
 writes   `logs/service.json` (what it is doing); everything else the night does, `cron/nightly_improvement.sh`
-answers  GET /health on service.port
+answers  GET /health on service.port, beside the dashboard
 
 One lock is shared with cron: while another night is running, the service waits for its next look.
 """
@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from starlette.applications import Starlette
 
 from pipeline.backends.notifiers import ping
 from pipeline.backends.notifiers.interface import NotificationError
@@ -28,12 +30,13 @@ _STOPPING = 120.0  # seconds that a deployment needs besides its watch
 _WHO = "a service for this home"
 
 
-def service(settings: Settings, flags: Mapping[str, str]) -> None:
+def service(settings: Settings, flags: Mapping[str, str], pages: Starlette) -> None:
     """Stay until SIGTERM or SIGINT; a night that is running is stopped as `children.night` says.
 
     Args:
         settings: the intervals, the threshold and the port.
         flags: settings that were given on the command line, for the nights.
+        pages: what else answers on the port.
 
     Raises:
         BusyError: this home has a service already, or the port is taken.
@@ -41,7 +44,7 @@ def service(settings: Settings, flags: Mapping[str, str]) -> None:
     """
     with locked(settings.layout.lock("service"), _WHO), Bell() as bell:
         worker = _Worker(settings, flags, bell)
-        with door.opened(door.application(worker.state.health), settings.service.port) as url:
+        with door.opened(door.application(worker.state.health, pages), settings.service.port) as url:
             worker.state.url = url
             worker.run()
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.common import DryRun, Json, Shared, current_settings, show_result
+from pipeline.commands.common import DryRun, Json, Shared, current_settings, show_result, stage_result
 
 commands = typer.Typer()
 
@@ -20,12 +20,14 @@ def service(
     min_samples: Annotated[
         str | None, typer.Option(help="New failures with which a night is worth while. Default: 50.")
     ] = None,
-    port: Annotated[str | None, typer.Option(help="Where GET /health answers. Default: 8081.")] = None,
+    port: Annotated[str | None, typer.Option(help="Where the dashboard and GET /health answer. Default: 8081.")] = None,
     once: Annotated[bool, typer.Option("--once", help="One look, and the night if it is time for one.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Look for new failures again and again, and play a night when enough of them wait."""
+    from pipeline.dashboard.access import token_of
+    from pipeline.dashboard.app import Dashboard
     from pipeline.lib.errors import ExitCode
     from pipeline.lib.logs import configure
     from pipeline.service import look_once, would
@@ -47,7 +49,7 @@ def service(
         show_result(result, as_json)
         raise typer.Exit(ExitCode.BUSY if result["exit_code"] is None else result["exit_code"])
     configure(settings.layout.logs, verbose=True)
-    stage(settings, Shared.flags)
+    stage(settings, Shared.flags, Dashboard(settings, token_of(settings.layout), stage_result).app())
 
 
 @commands.command()

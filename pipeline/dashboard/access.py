@@ -9,13 +9,14 @@ import hmac
 import os
 import secrets
 from collections.abc import Collection
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
+
+from pipeline.lib.layout import Layout
 
 TOKEN_FILE = "dashboard.token"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -36,8 +37,9 @@ def failure(status: int, message: str, hint: str = "") -> JSONResponse:
     return JSONResponse({"error": {"message": message, "hint": hint}}, status_code=status)
 
 
-def token_in(path: Path) -> str:
-    """The token in this file; made once, readable by its owner only."""
+def token_of(layout: Layout) -> str:
+    """The token of an installation; made once, readable by its owner only."""
+    path = layout.logs / TOKEN_FILE
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

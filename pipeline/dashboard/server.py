@@ -5,7 +5,6 @@ writes  `logs/dashboard.token` (what approve, reject and roll back need), `logs/
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 
@@ -15,7 +14,7 @@ from pipeline.dashboard import access, live
 from pipeline.dashboard.actions import Play
 from pipeline.dashboard.app import Dashboard
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import BusyError
+from pipeline.lib.doors import listen
 from pipeline.lib.files import write_json
 from pipeline.lib.logs import logger
 
@@ -33,8 +32,8 @@ def run(settings: Settings, play: Play, say: Callable[[str], None]) -> None:
     Raises:
         BusyError: the port is taken.
     """
-    door = _bind(settings)
-    token = access.token_in(settings.layout.logs / access.TOKEN_FILE)
+    door = listen(settings.dashboard.host, settings.dashboard.port, "set dashboard.port, or use --port")
+    token = access.token_of(settings.layout)
     host, port = door.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}/"
@@ -57,18 +56,3 @@ def run(settings: Settings, play: Play, say: Callable[[str], None]) -> None:
     for asked_to_stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked_to_stop, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[door])
-
-
-def _bind(settings: Settings) -> socket.socket:
-    host, port = settings.dashboard.host, settings.dashboard.port
-    door = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        door.bind((host, port))
-        door.listen(128)  # who opens the printed address at once waits a moment, and is not refused
-    except OSError as error:
-        raise BusyError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            "another program has the port; set dashboard.port, or `nightschool dashboard --port 8082`",
-        ) from error
-    return door

@@ -6,7 +6,7 @@ from pipeline.lib.errors import BusyError
 
 
 def listen(host: str, port: int, way_out: str) -> socket.socket:
-    """A bound socket; the caller gives it to its server.
+    """A socket that listens already; the caller gives it to its server, and whoever comes before that waits.
 
     Args:
         host: an address of this machine.
@@ -16,10 +16,11 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
     Raises:
         BusyError: the port is taken, or may not be had.
     """
-    door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    door = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         door.bind((host, port))
+        door.listen(128)
     except OSError as error:
         door.close()
         raise BusyError(

@@ -1,8 +1,8 @@
 """Where the service answers: GET /health, and whatever pages are mounted beside it."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from pipeline.lib.doors import listen
@@ -20,24 +20,30 @@ HOST = "127.0.0.1"
 _CLOSING = 3  # seconds for answers that are under way
 
 
-def application(health: Callable[[], dict[str, Any]], pages: ASGIApp | None = None) -> Starlette:
+def application(health: Callable[[], dict[str, Any]], pages: Starlette | None = None) -> Starlette:
     """The answers on the port.
 
     Args:
         health: what GET /health tells; the status is 200 when its `alive` is true, else 503.
-        pages: takes everything else.
+        pages: takes everything else, and looks itself who asks.
     """
 
     def answer(_: Request) -> JSONResponse:
         said = health()
         return JSONResponse(said, status_code=200 if said["alive"] else 503, headers={"cache-control": "no-store"})
 
-    routes: list[BaseRoute] = [Route("/health", answer)]
-    if pages is not None:
-        routes.append(Mount("/", pages))
     # A page of somebody else, whose name was pointed at this machine, learns nothing.
     trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return Starlette(routes=routes, middleware=[trusted])
+    alone = Route("/health", answer, middleware=[trusted])
+    if pages is None:
+        return Starlette(routes=[alone])
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with pages.router.lifespan_context(pages):  # Starlette does not wake what is mounted
+            yield
+
+    return Starlette(routes=[alone, Mount("/", pages)], lifespan=lifespan)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
 from pipeline.lib.files import locked
+from pipeline.lib.layout import Layout
 from pipeline.lib.runs import recorded
 from pipeline.metrics.rows import FeedbackMetric, QueryMetric
 from pipeline.metrics.store import MetricsStore
@@ -370,7 +371,7 @@ def test_secrets_are_nowhere_on_the_page(home: Path):
     webhook = "https://hooks.example/T000/very-secret"
     log = f"2026-11-20 02:00:00,000 1 ERROR POST {webhook} with {TOKEN}x and http://me:password@host/ failed\n"
     (home / "logs" / "nightschool.log").write_text(log)
-    access.token_in(home / "logs" / "dashboard.token")
+    access.token_of(Layout(home))
     (home / "logs" / "dashboard.token").write_text(f"{TOKEN}x")
     stages(home, SECOND, ("notify", "failed", 69, f"no answer from {webhook}"))
     with client_of(home, notify={"webhook": webhook}) as client, client.websocket_connect(SOCKET) as socket:
@@ -383,8 +384,8 @@ def test_secrets_are_nowhere_on_the_page(home: Path):
 
 def test_the_token_is_made_once_and_its_owners_only(tmp_path: Path):
     path = tmp_path / "logs" / "dashboard.token"
-    token = access.token_in(path)
-    assert token == access.token_in(path)
+    token = access.token_of(Layout(tmp_path))
+    assert token == access.token_of(Layout(tmp_path))
     assert len(token) >= 40
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.stat().st_uid == os.getuid()

@@ -121,6 +121,8 @@ def test_failing_nights_do_not_end_the_service_and_make_it_unhealthy_until_one_e
         nights.ends("doctor", 10)
         wait_for(lambda: nights.said["errors_in_row"] == 0, 20)
         assert requests.get(f"{nights.said['url']}/health", timeout=5).status_code == 200
+        assert "<title>" in requests.get(f"{nights.said['url']}/", timeout=5).text  # the dashboard
+        assert "service_status" in requests.get(f"{nights.said['url']}/api/status", timeout=5).text
         said = stopped(process)
     assert "error 3 in a row" in said
 
