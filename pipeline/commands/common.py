@@ -5,6 +5,7 @@ Nothing heavy is imported on the way to --help.
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON, for machines.")]
 Run = Annotated[str | None, typer.Option("--run", help="Run id, such as 20261120T020000Z. Default: NIGHTSCHOOL_RUN.")]
+
+
+# Each changes what serves, and proves that it has: two at once would take each other's answers for their own.
+_SWAPPING = ("deploy", "rollback", "switch-base")
 
 
 class Shared:
@@ -66,6 +71,7 @@ def stage_result(
         return job(settings, this_run)
     with (
         locked(layout.lock(name.replace(" ", "-")), name),
+        locked(layout.lock("serving"), "deploy, rollback or switch-base") if name in _SWAPPING else nullcontext(),
         recording(settings, this_run, name) as metrics,
         recorded(layout, this_run, name) as stage,
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.lib.layout import Layout
 
 _LOCKS = Path("/proc/locks")
-_UNINTERESTING = {"serve", "dashboard", "swap"}  # always held, or for milliseconds
+_UNINTERESTING = {"serve", "dashboard", "service", "serving", "swap"}  # not one stage's, or for milliseconds
 
 
 def held(layout: Layout) -> list[str]:

@@ -204,6 +204,13 @@ class TestBadInput:
             fcntl.flock(lock, fcntl.LOCK_EX)
             assert home.run("harvest").returncode == 75
 
+    def test_a_rollback_waits_for_the_deployment_that_is_under_way(self, home: Home) -> None:
+        with (home.folder / "logs" / "serving.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = home.run("rollback")
+        assert done.returncode == 75
+        assert "deploy, rollback or switch-base is already running" in done.stderr
+
     def test_broken_line_is_named_and_the_rest_goes_on(self, home: Home) -> None:
         log(home, edited(1))
         with next((home.folder / "logs" / "interactions").glob("*.jsonl")).open("a") as file:
