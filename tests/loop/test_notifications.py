@@ -5,7 +5,7 @@ from receivers import SECRET, mailbox, receiving
 
 
 def files(home: Home) -> str:
-    return "".join(path.read_text() for path in (home.folder / "logs").rglob("*") if path.is_file())
+    return "".join(path.read_text(errors="replace") for path in (home.folder / "logs").rglob("*") if path.is_file())
 
 
 def test_failed_night_is_told_once_with_the_next_step(home: Home) -> None:
