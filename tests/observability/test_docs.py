@@ -36,6 +36,7 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("machine")
     home = make_home(folder / "home", base_model)
+    (home.folder / "docs").symlink_to(REPOSITORY / "docs")
     fill(Layout(home.folder).metrics, a_week())
     with ExitStack() as stack:
         stack.enter_context(home.serving())
