@@ -73,4 +73,6 @@ kill $traffic 2>/dev/null || true
 
 echo
 "$NIGHTSCHOOL" report
+echo
+echo "the same as a page: $NIGHTSCHOOL dashboard     to ask the model: $NIGHTSCHOOL serve"
 case $code in 0 | 10 | 20 | 21) exit 0 ;; *) exit "$code" ;; esac
