@@ -18,6 +18,8 @@ DOCUMENTS = (
     "docs/data.md",
     "docs/sandbox.md",
     "docs/patterns.md",
+    "docs/metrics.md",
+    "docs/dashboard.md",
 )
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 
