@@ -31,7 +31,8 @@ _WHO = "asked for on the dashboard"
 class Play(Protocol):
     """Plays a stage under its lock and writes down how it ended, as the command line does."""
 
-    def __call__(self, name: str, run: str | None, dry_run: bool, job: Job) -> dict[str, Any]: ...  # noqa: D102
+    def __call__(self, name: str, run: str | None, dry_run: bool, job: Job) -> dict[str, Any]:
+        """The stage's result; its parameters are those of `commands.common.stage_result`."""
 
 
 class Asked(BaseModel):

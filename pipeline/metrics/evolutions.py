@@ -163,7 +163,7 @@ def _nights(db: sqlite3.Connection, agent: str | None, rest: str, **values: Any)
     """Only constants of this module become part of the statement."""
     statement = f"SELECT * FROM evolution_metrics WHERE (:agent IS NULL OR agent = :agent) {rest}"
     rows = db.execute(statement, {"agent": agent, **values})
-    return [{name: row[name] for name in row.keys() if name != "id"} for row in rows]  # noqa: SIM118 - a Row, not a dict
+    return [{name: value for name, value in dict(row).items() if name != "id"} for row in rows]
 
 
 def _last_attempt(db: sqlite3.Connection, agent: str) -> float | None:

@@ -47,8 +47,7 @@ def lines(table: Table, rows: Iterable[sqlite3.Row]) -> list[str]:
     found = []
     for row in rows:
         point = Point(table.name)
-        for column in row.keys():  # noqa: SIM118 - a row iterates over its values
-            value = row[column]
+        for column, value in dict(row).items():
             if column in _NOT_SENT or column == table.moment or value is None:
                 continue
             if column in table.tags:
