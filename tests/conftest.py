@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import requests
 
@@ -28,6 +29,11 @@ FIXED = {
     "ROLLBACK_THRESHOLD_LATENCY": "30000",
     "MONITOR_DURATION": "3",
 }
+
+
+# A slow example says something of these shared machines, nothing of the code.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 def pytest_configure() -> None:

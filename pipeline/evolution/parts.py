@@ -9,6 +9,8 @@ question with one part replaced, and see what stands in the verified answer wher
     asked     set x to 5 * 3            PUSH #5 · PUSH #3 · MUL · STORE "x"
     learned   "( N + N )" between "to" and "*" means "#N · PUSH #N · ADD" where the literal stands
 
+Literals that the model is not sure of are replaced in the same way, by some that it answers well, and put back.
+
 No grammar is given, neither of questions nor of answers; and nothing here is trusted: whatever is put together is a
 draft, which its check accepts or refuses. (The idea is that of least-to-most prompting, for models that cannot be
 prompted; and of data recombination, with a check for what is recombined.)
@@ -19,6 +21,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pipeline.evolution.questions import LITERAL, Context, Question, Words, taken_apart
@@ -30,8 +33,10 @@ _HOPELESS = 5  # pairs that showed nothing, wherever the part stood
 _FEWEST, _SURE = 2, 0.5  # pairs that make a rule, and their share of all that were asked
 _TRIES = 3  # random ways of taking a question apart, for each that is wanted
 _ALWAYS = 0.98  # share of questions up to a length that are answered well
+_BEST = 3  # literals that one is drawn from
 
 Meaning = tuple[str | int, ...]  # pieces of an answer; an integer is that literal of the part, from 0
+Shown = Counter[Meaning | None]  # how many pairs showed it; none: showed nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +72,42 @@ class Parts:
     """What is known about parts."""
 
     def __init__(self) -> None:
-        self._meanings: defaultdict[Context, Counter[Meaning]] = defaultdict(Counter)
-        self._without: Counter[Context] = Counter()  # pairs that showed nothing
-        self._literals: Counter[str] = Counter()  # that people use
+        self._shown: defaultdict[Context, Shown] = defaultdict(Counter)
+        self._anywhere: defaultdict[Words, Shown] = defaultdict(Counter)  # the same, whatever stands beside the part
+        self._literals: list[str] = []  # that people use, the best to ask with first
         self._wanted: Counter[Context] = Counter()  # failures in which a part stands
         self.smallest, self.easy = 0, 0  # the size of the smallest question, and up to which nearly all are answered
 
     def __len__(self) -> int:
         """How many parts it knows the meaning of."""
-        return sum(self.meaning(context) is not None for context in list(self._meanings))
+        return sum(self.meaning(context) is not None for context in list(self._shown))
 
     @property
     def promising(self) -> bool:
         """Whether any part has ever shown a meaning."""
-        return any(self._meanings.values())
+        return any(meaning for shown in self._anywhere.values() for meaning in shown)
 
     def survey(self, good: Iterable[str], bad: Iterable[str]) -> None:
         """See how large questions may be that are answered well, what those that are not consist of, and which literals
         people use.
         """
         sizes: dict[int, list[bool]] = {}
+        asked_with: Counter[str] = Counter()
+        answered_with: Counter[str] = Counter()
         self._wanted.clear()
         for texts, outcome in ((good, True), (bad, False)):
             for text in texts:
                 if (question := taken_apart(text)) is None:
                     continue
                 sizes.setdefault(question.size, []).append(outcome)
-                self._literals.update(question.literals)
-                if not outcome:
+                asked_with.update(question.literals)
+                if outcome:
+                    answered_with.update(question.literals)
+                else:
                     self._wanted.update(question.context(begin, end) for begin, end in question.parts())
+        # Short ones, and of those the ones in questions that are answered; rare ones are in between (Laplace's rule).
+        chances = {each: (answered_with[each] + 1) / (times + 2) for each, times in asked_with.items()}
+        self._literals = sorted(chances, key=lambda each: (len(each), -chances[each], each))
         self.smallest = self.easy = min(sizes, default=0)
         asked = answered = 0
         for size, outcomes in sorted(sizes.items()):
@@ -119,13 +131,14 @@ class Parts:
                 context, literals = question.context(begin, end), question.literals_of(begin, end)
                 if context not in self._wanted or context.part in hopeless:
                     continue
-                known = sum(self._meanings[context].values()) if context in self._meanings else 0
-                enough = waiting[context] >= _AT_ONCE or known + self._without[context] >= _EVIDENCE
+                asked = self._shown[context].total() if context in self._shown else 0
+                enough = waiting[context] >= _AT_ONCE or asked >= _EVIDENCE
                 if enough or len(set(literals)) < len(literals):
                     continue
-                literal = self._new_literal(question, literals[0])
-                if literal is None:
+                new = self._new_literals(question, literals[0])
+                if not new:
                     continue
+                literal = new[0]
                 waiting[context] += 1
                 outside = Counter(question.literals) - Counter(literals)
                 shorter = question.replaced(begin, end, literal)
@@ -136,33 +149,34 @@ class Parts:
 
     def _hopeless(self) -> set[Words]:
         """Parts that never showed a meaning: most are no parts at all, as `7 + (`."""
-        without: Counter[Words] = Counter()
-        for context, times in self._without.items():
-            without[context.part] += times
-        meant = {context.part for context, meanings in self._meanings.items() if meanings}
-        return {part for part, times in without.items() if times >= _HOPELESS and part not in meant}
+        return {
+            part
+            for part, shown in self._anywhere.items()
+            if shown[None] >= _HOPELESS and not any(meaning for meaning in shown)
+        }
 
     def learn(self, probe: Probe, answer: str) -> None:
         """Take the answer to a probe as evidence."""
-        meaning = _meaning(probe, answer)
-        if meaning is None:
-            self._without[probe.context] += 1
-        else:
-            self._meanings[probe.context][meaning] += 1
+        self._learn(probe.context, _meaning(probe, answer), 1)
+
+    def _learn(self, context: Context, meaning: Meaning | None, times: int) -> None:
+        self._shown[context][meaning] += times
+        self._anywhere[context.part][meaning] += times
 
     def meaning(self, context: Context) -> Meaning | None:
-        """What a part means; none: not enough is known."""
-        known = self._meanings.get(context)
-        if not known:
-            return None
-        meaning, times = known.most_common(1)[0]
-        asked = sum(known.values()) + self._without[context]
-        return meaning if times >= _FEWEST and times >= _SURE * asked else None
+        """What a part means; none: not enough is known.
+
+        Between tokens where nobody has asked yet it is believed to mean what it means elsewhere.
+        """
+        shown = self._shown.get(context) or self._anywhere.get(context.part)
+        return _agreed(shown) if shown else None
 
     def simpler(self, text: str, most: int, seed: int) -> list[Simpler]:
         """Different ways to make a question shorter, at random; the same for the same seed."""
         chance = random.Random(seed)
         ways: dict[Simpler, None] = {}
+        if not self.promising:
+            return []
         for _ in range(_TRIES * most):
             way = self._once(text, chance.randint(self.smallest, max(self.smallest, self.easy)), chance)
             if way.meanings:
@@ -184,34 +198,47 @@ class Parts:
                 break
             begin, end, meaning = chance.choice(known)
             literals = question.literals_of(begin, end)
-            literal = self._new_literal(question, literals[0])
-            if literal is None:
+            new = self._new_literals(question, literals[0])
+            if not new:
                 break
+            literal = chance.choice(new)
             code = "".join(literals[piece] if isinstance(piece, int) else piece for piece in meaning)
             meanings.append((literal, code))
             text = question.replaced(begin, end, literal)
+        if chance.random() < 0.5:
+            text = self._renamed(text, meanings, chance)
         return Simpler(text, tuple(reversed(meanings)))
 
-    def _new_literal(self, question: Question, like: str) -> str | None:
-        """The literal of this kind that people use most and that is not in the question."""
+    def _renamed(self, text: str, meanings: list[tuple[str, str]], chance: random.Random) -> str:
+        """The question with its literals replaced by some of the best; what they stand for goes to the meanings."""
+        replaced = {literal for literal, _ in meanings}
+        position = 0
+        while (question := taken_apart(text)) is not None and position < len(question.tokens):
+            token = question.tokens[position]
+            if token.literal and token.text not in replaced and (new := self._new_literals(question, token.text)):
+                literal = chance.choice(new)
+                meanings.append((literal, token.text))
+                text = question.replaced(position, position + 1, literal)
+            position += 1
+        return text
+
+    def _new_literals(self, question: Question, like: str) -> list[str]:
+        """The best literals of this kind that are not in the question."""
         taken, quoted = set(question.literals), like[0] == '"'
-        fitting = [each for each in self._literals if (each[0] == '"') == quoted and each not in taken]
-        return min(fitting, key=lambda each: (len(each), -self._literals[each], each), default=None)
+        fitting = (each for each in self._literals if (each[0] == '"') == quoted and each not in taken)
+        return list(islice(fitting, _BEST))
 
     def to_json(self) -> list[dict[str, Any]]:
         """For a file; half of what showed nothing is forgotten, so that a better model is asked again."""
-        contexts = sorted({*self._meanings, *self._without}, key=lambda each: (each.part, each.left, each.right))
-        return [
-            {
-                "left": each.left,
-                "part": each.part,
-                "right": each.right,
-                "meanings": [[list(meaning), times] for meaning, times in self._meanings[each].most_common()],
-                "without": without,
-            }
-            for each in contexts
-            if (without := self._without[each] // 2) or self._meanings[each]
-        ]
+        records = []
+        for context in sorted(self._shown, key=lambda each: (each.part, each.left, each.right)):
+            shown = self._shown[context]
+            meanings = [[list(meaning), times] for meaning, times in shown.most_common() if meaning is not None]
+            without = shown[None] // 2
+            if meanings or without:
+                sides = {"left": context.left, "part": context.part, "right": context.right}
+                records.append({**sides, "meanings": meanings, "without": without})
+        return records
 
     @classmethod
     def from_json(cls, records: Sequence[Mapping[str, Any]]) -> "Parts":
@@ -224,9 +251,18 @@ class Parts:
         for record in records:
             context = Context(str(record["left"]), tuple(map(str, record["part"])), str(record["right"]))
             for meaning, times in record["meanings"]:
-                parts._meanings[context][tuple(meaning)] += int(times)
-            parts._without[context] += int(record["without"])
+                parts._learn(context, tuple(meaning), int(times))
+            if without := int(record["without"]):
+                parts._learn(context, None, without)
         return parts
+
+
+def _agreed(shown: Shown) -> Meaning | None:
+    """What most pairs showed; none: they showed nothing, or too little, or did not agree."""
+    for meaning, times in shown.most_common():
+        if meaning is not None:
+            return meaning if times >= _FEWEST and times >= _SURE * shown.total() else None
+    return None
 
 
 def _meaning(probe: Probe, answer: str) -> Meaning | None:

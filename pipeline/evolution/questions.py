@@ -63,11 +63,10 @@ class Question:
         return sum(token.literal or not token.text[0].isalpha() for token in self.tokens)
 
     def parts(self) -> Iterator[tuple[int, int]]:
-        """Where a part may begin and end: two tokens or more, with a literal, but not with all of several.
+        """Where a part may begin and end: two tokens or more, with a literal, but not all of them.
 
         Brackets are closed in the part that they are opened in.
         """
-        literals = len(self.literals)
         for begin in range(len(self.tokens)):
             inside = depth = 0
             for end in range(begin + 1, min(len(self.tokens), begin + _LONGEST_PART) + 1):
@@ -76,7 +75,7 @@ class Question:
                 depth += (last.text in _OPENING) - (last.text in _CLOSING)
                 if depth < 0:
                     break
-                if depth == 0 and end - begin > 1 and inside and (inside < literals or literals == 1):
+                if depth == 0 and 1 < end - begin < len(self.tokens) and inside:
                     yield begin, end
 
     def context(self, begin: int, end: int) -> Context:

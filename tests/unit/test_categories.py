@@ -2,7 +2,7 @@ import json
 import traceback
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.backends.checks.run import judge
@@ -92,14 +92,12 @@ def test_other_texts_are_sorted_by_their_words(text: str | None, category: str):
     assert categorize(text) == category
 
 
-@settings(deadline=None)
 @given(st.text() | st.none())
 def test_every_text_has_exactly_one_category(text: str | None):
     assert categorize(text) in CATEGORIES
     assert categorize(text) == categorize(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=50), st.sampled_from([each for each in CATEGORIES if each != "unknown"]))
 def test_an_error_of_the_machine_is_found_wherever_it_stands(around: str, category: str):
     assert categorize(f"{around}\nline 12: {category} error: {json.dumps(around)}") in CATEGORIES

@@ -68,7 +68,7 @@ def test_of_equally_frequent_results_it_does_not_matter_which_came_first():
     assert decide(drafts(NOTED, SUM), CHECK) == decide(drafts(SUM, NOTED), CHECK)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(POOL), max_size=10), st.sampled_from([CHECK, ONLY_RUN]), st.randoms())
 def test_the_decision_does_not_depend_on_the_order_of_the_drafts(
     answers: list[str], check: dict[str, object], source: random.Random
@@ -77,7 +77,7 @@ def test_the_decision_does_not_depend_on_the_order_of_the_drafts(
     assert decide(drafts(*shuffled), check) == decide(drafts(*answers), check)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(POOL), max_size=10), st.sampled_from([CHECK, ONLY_RUN]))
 def test_a_chosen_draft_is_one_of_the_drafts_and_its_quality_a_share(answers: list[str], check: dict[str, object]):
     decision = decide(drafts(*answers), check)

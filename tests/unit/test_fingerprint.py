@@ -103,7 +103,7 @@ ANSWERED = st.lists(st.tuples(st.sampled_from("ab"), st.floats(-30, 0)), max_siz
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ANSWERED, ANSWERED)
 def test_the_distance_is_symmetric_between_zero_and_one_and_zero_for_itself(one: Answered, other: Answered):
     assert distance(one, other) == distance(other, one)

@@ -104,7 +104,7 @@ def test_the_card_says_what_is_in_here_where_it_came_from_and_what_was_removed(d
         assert line in card
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(), st.text(), st.text()), min_size=1, max_size=20))
 def test_any_text_comes_back_from_every_format_as_it_was(texts: list[tuple[str, str, str, str]]):
     rewrites = [

@@ -43,7 +43,7 @@ def saved(folder: Path, **configuration: Any) -> Any:
     return PeftModel.from_pretrained(network(), str(folder))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(CONFIGURATIONS)
 def test_every_layer_does_after_baking_what_peft_says_it_does(
     tmp_path_factory: pytest.TempPathFactory, configuration: dict[str, Any]

@@ -31,7 +31,7 @@ def check_survival(damaged: bytes, survivors: list[dict]) -> None:
         assert path.read_bytes() == b"".join(map(jsonl.encode, survivors + NEW))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RECORDS, st.data())
 def test_a_file_cut_at_any_byte_keeps_every_whole_record_and_takes_new_ones(records: list[dict], data: st.DataObject):
     records = numbered(records)
@@ -42,7 +42,7 @@ def test_a_file_cut_at_any_byte_keeps_every_whole_record_and_takes_new_ones(reco
     check_survival(content[:cut], [record for record, end in zip(records, ends, strict=True) if end <= cut])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RECORDS, st.data(), st.integers(1, 9000))
 def test_a_tail_overwritten_with_zeros_costs_only_the_records_it_touches(
     records: list[dict], data: st.DataObject, zeros: int
@@ -180,7 +180,7 @@ BAD = st.sampled_from([b"{", b"[1]", b"\xff\xfe", b'{"a": nan}', b"7", b'{"half"
 EMPTY = st.sampled_from([b"\n", b"  \n", b"\0\0\0\n"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(RECORDS, st.data(), st.integers(1, 40))
 def test_a_tolerant_reader_gives_every_record_and_counts_every_bad_line(
     records: list[dict], data: st.DataObject, block: int

@@ -17,7 +17,7 @@ def category_and_line(source: str, limits: Limits | None = None) -> tuple[str, i
     return caught.value.category, caught.value.line
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(), st.integers(0, 12))
 def test_the_program_of_a_task_leaves_the_value_of_its_expression(seed: int, operations: int):
     task = tasks.draw(random.Random(seed), operations)
@@ -27,7 +27,7 @@ def test_the_program_of_a_task_leaves_the_value_of_its_expression(seed: int, ope
     assert state.stack == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(-1000, 1000), st.integers(-1000, 1000))
 def test_every_operation_on_two_integers_is_pythons(left: int, right: int):
     expected = {
@@ -200,7 +200,7 @@ def test_what_cannot_be_computed_is_an_error_of_its_category_at_its_line(source:
     assert category_and_line(source) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters='"\\')),
     st.integers(0, 9),
@@ -218,7 +218,7 @@ def test_text_operations_are_pythons(text: str, start: int, length: int):
     assert computed("DUP", f"PUSH #{start}", f"PUSH #{length}", "SLICE", "FIND") == [text.find(text[start:][:length])]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(-(2**63), 2**63))
 def test_an_integer_survives_as_text(value: int):
     assert run(f'PUSH "{value}"\nNUMBER').stack == [value]

@@ -12,7 +12,7 @@ from pipeline.evolution.machine import Limits, Machine, State, run
 from pipeline.evolution.operations import OPERATIONS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=200))
 def test_arbitrary_text_ends_in_a_state_or_a_vm_error(source: str):
     ends_well(source)
@@ -53,7 +53,7 @@ class Echo:
         return prompt
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(LINES, max_size=40), st.one_of(st.just(USUAL), LIMITS), st.sampled_from([None, Echo()]))
 def test_arbitrary_instruction_sequences_end_in_a_state_or_a_vm_error(
     lines: list[str], limits: Limits, writer: Echo | None

@@ -200,7 +200,7 @@ def test_columns_of_the_same_name_bytes_and_infinity_survive_as_json(store: Path
     assert not more
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.text(max_size=60))
 def test_no_text_is_more_than_a_question_that_fails(store: Path, statement: str):
     with reading(store) as db:

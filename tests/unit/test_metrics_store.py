@@ -124,7 +124,7 @@ Said = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(Queries | Said | st.just("flush") | st.just("another")))
 def test_the_daily_tables_are_the_sums_of_the_rows_however_these_came(
     tmp_path_factory: pytest.TempPathFactory, steps: list[QueryMetric | FeedbackMetric | str]

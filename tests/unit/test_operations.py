@@ -129,7 +129,7 @@ INSTRUCTIONS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(INSTRUCTIONS, st.sampled_from(["", " ", '\t; a "comment" \\']))
 def test_a_written_instruction_assembles_to_itself(instruction: Instruction, behind: str):
     (read,) = assemble(f"{written(instruction)}{behind}\nhere:").instructions

@@ -3,12 +3,12 @@ import random
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.backends.checks.run import judge
-from pipeline.evolution.parts import Parts
-from pipeline.evolution.questions import taken_apart
+from pipeline.evolution.parts import Parts, Probe
+from pipeline.evolution.questions import Context, taken_apart
 from pipeline.starter import arithmetic, tasks, texts
 from pipeline.starter.task import Task
 
@@ -72,7 +72,7 @@ def test_what_is_known_about_short_questions_answers_long_ones(family: str):
         ways = parts.simpler(task.question, 8, seed=3)
         answers = [answer for way in ways if (answer := way.answer(model(way.question))) is not None]
         right += any(judge(answer, task.check).passed for answer in answers)
-    assert right > 0.3 * len(long)
+    assert right > 0.9 * len(long)
     assert not any(judge(model(task.question), task.check).passed for task in long)
 
 
@@ -89,7 +89,35 @@ def test_evidence_that_contradicts_itself_is_no_knowledge():
     for number, probe in enumerate(parts.probes(verified, 100)):
         parts.learn(probe, f"PUSH #{probe.literal}\nPUSH #9" if number % 2 else "nonsense")
         parts.learn(probe, "nonsense")
+        parts.learn(probe, "nonsense")
     assert len(parts) == 0
+
+
+def test_what_a_part_means_elsewhere_is_believed_until_somebody_asks_there():
+    parts, sum_of_two = Parts(), ("n", "+", "n")
+    for _ in range(2):
+        parts.learn(probe_of(Context("(", sum_of_two, ")")), "PUSH #9\nNEG")
+    assert parts.meaning(Context("to", sum_of_two, "")) == (0, "\n", "PUSH", " ", "#", 1, "\n", "ADD")
+    parts.learn(probe_of(Context("to", sum_of_two, "")), "nonsense")
+    assert parts.meaning(Context("to", sum_of_two, "")) is None
+    assert parts.meaning(Context("(", sum_of_two, ")")) is not None
+
+
+def probe_of(context: Context) -> Probe:
+    """Of the part `1 + 2`, whatever is beside it."""
+    return Probe("set x to -9", "9", context, ("1", "2"), (), "PUSH #1\nPUSH #2\nADD\nNEG")
+
+
+def test_literals_that_the_model_is_not_sure_of_give_way_to_some_that_it_answers_well():
+    parts = taught()
+    sure, unsure = ('"cat"', '"dog"', '"tea"', '"sun"'), ('"owl"', '"ink"')
+    parts.survey([f"put {a} & {b}" for a in sure for b in sure], [f"put {a} & {b}" for a in unsure for b in unsure])
+    ways = parts.simpler('put "owl" & "ink"', 8, seed=1)
+    assert ways
+    for way in ways:
+        first, second = taken_apart(way.question).literals
+        assert {first, second} <= set(sure)
+        assert way.answer(f"PUSH {first}\nPUSH {second}") == 'PUSH "owl"\nPUSH "ink"'
 
 
 def test_the_same_seed_makes_the_same_questions():
@@ -127,7 +155,6 @@ def test_knowledge_survives_a_file_and_half_of_what_failed_is_forgotten():
     assert sum(each["without"] for each in again.to_json()) <= sum(each["without"] for each in parts.to_json())
 
 
-@settings(deadline=None)
 @given(WORDS)
 def test_any_text_is_taken_apart_and_no_part_cuts_a_bracket(text: str):
     question = taken_apart(text)
@@ -140,7 +167,6 @@ def test_any_text_is_taken_apart_and_no_part_cuts_a_bracket(text: str):
         assert sum(each in "([" for each in part) == sum(each in ")]" for each in part)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=5), WORDS, WORDS, st.integers())
 def test_nothing_that_people_or_models_write_breaks_it(
     pairs: list[tuple[str, str]], question: str, answer: str, seed: int

@@ -44,7 +44,7 @@ def attempts(draw: st.DrawFn) -> Attempt:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(attempts(), max_size=20))
 def test_what_is_appended_is_read_again(tmp_path_factory: pytest.TempPathFactory, made: list[Attempt]):
     path = tmp_path_factory.mktemp("history") / "patterns.jsonl"

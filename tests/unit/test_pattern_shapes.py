@@ -85,7 +85,7 @@ def test_there_is_a_bound_and_always_room_for_something_new():
     assert len(again.learn(["something else altogether"] * 3)) == 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.text(max_size=60), max_size=40))
 def test_every_question_has_a_pattern_of_its_length_and_the_same_one_each_time(texts: list[str]):
     one, two = Catalogue(), Catalogue()
@@ -95,7 +95,7 @@ def test_every_question_has_a_pattern_of_its_length_and_the_same_one_each_time(t
         assert one.of(text).size == shape(text).size
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.text(alphabet="ab1 +\"'", min_size=1), st.integers(1, 5))
 def test_a_question_that_is_asked_three_times_has_a_pattern_of_its_own(text: str, more: int):
     catalogue = Catalogue()
@@ -106,7 +106,7 @@ def test_a_question_that_is_asked_three_times_has_a_pattern_of_its_own(text: str
         assert found == []
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(1, 900))
 def test_the_length_of_a_pattern_says_how_many_words_its_questions_have(count: int):
     first, _, last = anything_else(shape("a " * count).size).length.partition("–")

@@ -52,7 +52,7 @@ def test_two_models_that_are_asked_side_by_side_do_not_fade_each_other():
     assert max(weights_now) - min(weights_now) < 0.02
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1000), st.sampled_from("abc")), max_size=30))
 def test_what_weighs_today_and_what_has_faded_are_together_everything(tries: list[tuple[bool, float, str]]):
     history = past(*(attempt(solved=solved, at=NOW - days * DAY, model=model) for solved, days, model in tries))
@@ -63,7 +63,7 @@ def test_what_weighs_today_and_what_has_faded_are_together_everything(tries: lis
         assert -1e-9 <= pattern.earlier.solved <= pattern.earlier.failures + 1e-9
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 200), st.integers(0, 200))
 def test_an_interval_holds_the_share_and_narrows_with_more_of_the_same(solved: int, rest: int):
     low, high = Share(solved, solved + rest).interval()
@@ -72,7 +72,7 @@ def test_an_interval_holds_the_share_and_narrows_with_more_of_the_same(solved: i
     assert closer[1] - closer[0] <= high - low
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(1, 300), st.sampled_from([2.0, 8.0, PATIENCE, 64.0]))
 def test_exposure_is_what_the_drafts_are_still_worth(drafts: int, patience: float):
     exact = sum(patience / (patience + number) for number in range(drafts))
@@ -123,7 +123,7 @@ def test_a_smaller_budget_is_kept_unless_that_starves_somebody():
     assert {each.samples for each in starved.advice.values()} == {FEWEST}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.booleans(), st.sampled_from([0.7, 1.0, 1.3])), max_size=60),
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 500), max_size=6),

@@ -310,7 +310,7 @@ def test_prose_behind_plain_code_is_cut_off_however_long_it_is():
 LINES = st.text(st.characters(exclude_characters="`~\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029", codec="utf-8"), max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LINES, LINES, st.sampled_from(["python", "Python", "py", ""]), st.sampled_from(["```", "~~~", "````"]))
 def test_fenced_code_is_found_between_any_two_lines(before: str, after: str, language: str, fence: str):
     answer = f"{before}\n{fence}{language}\n{SQUARE}{fence}\n{after}"
@@ -318,7 +318,7 @@ def test_fenced_code_is_found_between_any_two_lines(before: str, after: str, lan
     assert code_of(answer, None) == SQUARE.strip()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(), st.sampled_from(["f", None]))
 def test_any_text_has_some_code(answer: str, function: str | None):
     assert isinstance(code_of(answer, function), str)

@@ -241,7 +241,7 @@ def test_a_token_is_shown_by_nothing(tmp_path: Path):
 texts = st.text(max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(agent=texts, message=texts, at=st.floats(1e9, 4e9))
 def test_a_row_is_one_line_whatever_is_written_in_it(agent: str, message: str, at: float):
     with sqlite3.connect(":memory:") as db:

@@ -113,7 +113,7 @@ def sql(layout: Layout, query: str) -> list[Any]:
         return db.execute(query).fetchall()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rows=attempts)
 def test_attempts_count_for_each_status_that_they_reached(folder: Path, rows: list[EvolutionMetric]):
     found = samples(layout_of(folder, rows))
@@ -136,7 +136,7 @@ def test_attempts_count_for_each_status_that_they_reached(folder: Path, rows: li
         assert of(found, name) == sum(count for key, count in expected.items() if key[2] == status)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rows=attempts)
 def test_durations_count_the_attempts_that_have_ended(folder: Path, rows: list[EvolutionMetric]):
     found = samples(layout_of(folder, rows))
@@ -158,7 +158,7 @@ def test_durations_count_the_attempts_that_have_ended(folder: Path, rows: list[E
     assert counted == len(ended)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(asked=queries, said=feedback)
 def test_traffic_counters_are_the_sums_of_the_single_rows(
     folder: Path, asked: list[QueryMetric], said: list[FeedbackMetric]
@@ -186,7 +186,7 @@ def test_traffic_counters_are_the_sums_of_the_single_rows(
         assert of(found, "nightschool_feedback_total", agent_id=agent, kind="thumbs_down") == (down or 0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(asked=queries)
 def test_a_latency_bucket_holds_the_requests_that_took_no_longer(folder: Path, asked: list[QueryMetric]):
     found = samples(layout_of(folder, asked))
@@ -198,7 +198,7 @@ def test_a_latency_bucket_holds_the_requests_that_took_no_longer(folder: Path, a
             assert sum(each <= bound * 0.999 for each in took) <= value <= sum(each <= bound * 1.001 for each in took)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rows=snapshots)
 def test_a_kpi_is_shown_as_it_was_last_measured_and_never_made_up(folder: Path, rows: list[KpiSnapshot]):
     found = samples(layout_of(folder, rows))
@@ -215,7 +215,7 @@ def test_a_kpi_is_shown_as_it_was_last_measured_and_never_made_up(folder: Path, 
     assert not shown
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(asked=queries, said=feedback, tried=attempts)
 def test_no_counter_goes_down_when_details_are_retired(
     folder: Path, asked: list[QueryMetric], said: list[FeedbackMetric], tried: list[EvolutionMetric]

@@ -20,13 +20,13 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(EXPRESSIONS)
 def test_a_written_expression_means_what_it_is_worth(expression: arithmetic.Expression):
     assert eval(arithmetic.written(expression)) == arithmetic.value(expression)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(EXPRESSIONS)
 def test_a_written_expression_has_no_needless_parentheses(expression: arithmetic.Expression):
     text = arithmetic.written(expression)
@@ -86,7 +86,7 @@ def test_the_check_of_a_task_accepts_its_program_and_refuses_another_value():
         assert right not in str(task.record())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(), st.integers(0, 8))
 def test_a_drawn_task_has_exactly_the_operations_asked_for(seed: int, operations: int):
     task = tasks.draw(random.Random(seed), operations)

@@ -40,7 +40,7 @@ def week_of(home: Path, *rows: Any) -> dict[str, Any]:
         return traffic.week(db, 7, NOON)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     latencies=some.lists(some.floats(0.5, 200_000), min_size=1, max_size=200),
     quantile=some.sampled_from([0.01, 0.5, 0.9, 0.95, 0.99, 1.0]),
@@ -70,7 +70,7 @@ REQUESTS = some.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(requests=REQUESTS)
 def test_the_days_sum_up_to_the_window_and_the_window_to_what_was_recorded(
     tmp_path_factory: pytest.TempPathFactory, requests: list[Any]

@@ -27,7 +27,7 @@ def exact(texts: list[str]) -> dict[int, int]:
     return gone
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(WORDS.map(" ".join), max_size=25))
 def test_minhash_only_proposes_and_the_exact_similarity_decides(texts: list[str]):
     assert near_duplicates(texts) == exact(texts)

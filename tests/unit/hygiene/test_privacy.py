@@ -107,7 +107,7 @@ def test_what_is_removed_leaves_a_numbered_placeholder_and_the_rest_of_the_text(
 
 
 @pytest.mark.parametrize("about", privacy_secrets.SECRETS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), before=st.text(max_size=60), after=st.text(max_size=60))
 def test_a_secret_of_every_format_goes_wherever_it_stands(
     scrubber: Scrubber, about: str, seed: int, before: str, after: str
@@ -128,7 +128,7 @@ def test_nothing_of_a_private_key_stays_when_its_end_was_cut_off(scrubber: Scrub
     assert scrubber.scrub(f"look:\n{cut}\n\nis it valid?").text == "look:\n<SECRET_1>\n\nis it valid?"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_characters="@", exclude_categories=["Nd", "No", "Nl"]), max_size=300))
 def test_a_text_without_digits_and_at_signs_and_names_of_secrets_is_unchanged(scrubber: Scrubber, text: str):
     assert scrubber.scrub(text).text is text
@@ -141,7 +141,7 @@ def test_scrubbing_what_was_scrubbed_changes_nothing(scrubber: Scrubber, seed: i
         assert scrubber.scrub(once).text is once
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.sampled_from(PIECES.split("|")),

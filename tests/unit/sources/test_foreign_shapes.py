@@ -41,7 +41,7 @@ def replaced(value: Any, data: st.DataObject) -> Any:
     return changed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(KINDS, st.data())
 def test_no_shape_of_a_row_stops_the_reading(kind: str, data: st.DataObject):
     source, records = FILES[kind]
@@ -50,7 +50,7 @@ def test_no_shape_of_a_row_stops_the_reading(kind: str, data: st.DataObject):
     assert all(Interaction.model_validate(row) for row in rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_no_shape_of_a_chat_or_a_rating_stops_the_reading(data: st.DataObject):
     question = {"role": "user", "parentId": None, "content": "q", "timestamp": 5}
@@ -65,7 +65,6 @@ def test_no_shape_of_a_chat_or_a_rating_stops_the_reading(data: st.DataObject):
     assert all(Interaction.model_validate(row) for row in rows)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400), KINDS)
 def test_no_bytes_stop_the_reading_of_an_export(noise: bytes, position: int, kind: str):
     source, records = FILES[kind]
@@ -77,7 +76,7 @@ def test_no_bytes_stop_the_reading_of_an_export(noise: bytes, position: int, kin
             read(source(path))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.dictionaries(st.text(), ODD, max_size=3), max_size=5), st.sampled_from([None, 0, 2, "\t"]))
 def test_rows_are_read_as_they_were_written_in_every_layout(rows: list[dict[str, Any]], indent: Any):
     rows = [{"id": number, **row} for number, row in enumerate(rows)]
