@@ -2,6 +2,7 @@
 #                     (ENGINE=vllm or ENGINE=llama-server: on that engine, after `make engines`)
 # make week           set up, then play seven days and nights in a fresh folder, and draw what was learned (docs/week.png)
 # make test           set up, then lint, types, import rules, tests
+# make test-extras    what else a night can be told to use: a Ray cluster, other models as teachers, DPO and KTO
 # make engines        build or install real engines, outside of this folder (once)
 # make test-engines   what every engine must do, asked of real ones
 # make observability  install Prometheus, InfluxDB, Chromium and the like for the tests (Debian's packages)
@@ -10,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: night week test lint fix clean engines test-engines observability test-observability
+.PHONY: night week test lint fix clean test-extras engines test-engines observability test-observability
 
 night: $(VENV)/.installed
 	@cron/first_night.sh
@@ -22,6 +23,9 @@ test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest tests/unit --numprocesses 2
 	$(BIN)/nightschool starter build
 	$(BIN)/python -m pytest tests/loop --numprocesses 2 --dist loadfile
+
+test-extras: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/extras --numprocesses 2 --dist loadfile
 
 engines:
 	tests/engines/install.sh
@@ -49,15 +53,19 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit("Nightschool needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
+# One installation of everything is shorter than one after the other.
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@
+	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-pictures: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[pictures]'
