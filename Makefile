@@ -59,14 +59,14 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/.made
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --no-compile --editable .
 	touch $@
 
-# One installation of everything is shorter than one after the other.
+# One installation of everything is shorter than one after the other. Python compiles what is imported, pip all there is.
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.made
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[test]'
 	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-pictures: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[pictures]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[pictures]'
 	touch $@
