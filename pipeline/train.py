@@ -10,7 +10,7 @@ A training that is killed leaves checkpoints in `loras/.<run>.<method>.work/` an
 
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from pipeline.lib.generations import ADAPTER_FILE, MANIFEST, Generation
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
 
-DATASET = "dataset.json"
+DATASET, PROVENANCE = "dataset.json", "provenance.jsonl"
 
 
 def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, start: str | None = None) -> dict[str, Any]:
@@ -61,6 +61,8 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
         return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "start": begins, "recipe": asdict(chosen)}
 
     job = _job(settings, run, chosen, rows, continued, show_progress)
+    if continued is not None:
+        job = replace(job, new=_new(settings, run, parent))
     result = choice.trainer(chosen.method).train(job)
     facts = {
         "id": run,
@@ -154,6 +156,13 @@ def _dataset(settings: Settings, run: str, table: str) -> tuple[dict[str, Any], 
         "interaction_ids": "interaction_ids.jsonl",
     }
     return facts, rows
+
+
+def _new(settings: Settings, run: str, incumbent: Generation) -> frozenset[str]:
+    """The rewrites that the incumbent has not been trained on: later rounds of a night go on learning them."""
+    rows = jsonl.read(settings.layout.dataset(run) / PROVENANCE)
+    rewrites = {row["interaction_id"] for row in rows if row["origin"] == "rewrite"}
+    return frozenset(rewrites - incumbent.interaction_ids)
 
 
 def _require_rows(method: str, table: str, rows: list[dict[str, Any]]) -> None:

@@ -10,7 +10,14 @@ def test_a_large_dataset_gets_fewer_epochs_but_never_less_than_three(rows, epoch
 
 
 def test_epochs_that_were_asked_for_are_trained():
-    assert recipe(Train(epochs=9)).epochs_for(10**6) == 9
+    asked = recipe(Train(epochs=9))
+    assert asked.epochs_for(10**6) == 9
+    assert asked.new_passes is None
+
+
+@pytest.mark.parametrize(("new", "passes"), [(1, 15), (500, 15), (750, 10), (10**6, 3)])
+def test_many_new_rows_are_shown_less_often_but_never_less_than_three_times(new, passes):
+    assert PRESETS["default"].passes_for(new) == passes
 
 
 def test_the_classic_recipe_always_makes_its_three_epochs():

@@ -13,7 +13,7 @@ class Job:
 
     `rows` are those of the method's table (`pipeline.lib.formats`), each with its `interaction_id`; `work` keeps
     checkpoints between a kill and the next try; `output` receives the adapter files; `parent` is the adapter to
-    continue, if the recipe says so.
+    continue, if the recipe says so; `new` are the interactions whose rows it has not been trained on, if that matters.
     """
 
     base: str
@@ -27,6 +27,7 @@ class Job:
     seed: int
     save_every: int
     show_progress: bool
+    new: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

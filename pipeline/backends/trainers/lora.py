@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.backends.trainers import adapter_files
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.progress import progress_callback
+from pipeline.backends.trainers.visits import shown
 from pipeline.lib.errors import NightschoolError
 from pipeline.lib.logs import logger
 from pipeline.lib.processor import keep_freed_memory
@@ -61,8 +62,10 @@ class LoraTrainer(ABC):
         keep_freed_memory()
         set_seed(job.seed)
         model, tokenizer = _load(job)
-        rows, learned = self._usable(job, tokenizer)
-        trainer = self._trainer(job, model, tokenizer, rows)
+        usable = self._usable(job, tokenizer)
+        visits, epochs = shown(usable, job.new, job.recipe, job.seed)
+        rows = [row for _, row in visits]
+        trainer = self._trainer(job, model, tokenizer, rows, epochs)
         supervised = [self.supervised_tokens(row, job.recipe.max_length) for row in trainer.train_dataset]
         if len(supervised) < len(rows) or min(supervised) == 0:
             raise NightschoolError("a row lost all its supervised tokens in preparation; nothing was trained")
@@ -73,11 +76,12 @@ class LoraTrainer(ABC):
         metrics = {
             "steps": outcome.global_step,
             "loss": round(outcome.training_loss, 5),
-            "rows": len(rows),
-            "refused_rows": len(job.rows) - len(rows),
+            "rows": len(usable),
+            "visits": round(epochs * len(rows)),
+            "refused_rows": len(job.rows) - len(usable),
             "supervised_tokens": sum(supervised),
             "seconds": round(seconds, 2),
-            "rows_per_second": round(len(rows) * trainer.state.num_train_epochs / seconds, 1),
+            "rows_per_second": round(epochs * len(rows) / seconds, 1),
         }
         curve = [_point(entry) for entry in trainer.state.log_history if "loss" in entry]
         losses = [outcome.training_loss, *(point["loss"] for point in curve)]
@@ -85,21 +89,21 @@ class LoraTrainer(ABC):
         trainer.model.save_pretrained(job.output, safe_serialization=True)
         (job.output / "README.md").unlink(missing_ok=True)
         adapter_files.check(job.output)
-        return Result(metrics, curve, {name: version(name) for name in _LIBRARIES}, learned)
+        versions = {name: version(name) for name in _LIBRARIES}
+        return Result(metrics, curve, versions, {interaction for interaction, _ in visits})
 
-    def _usable(self, job: Job, tokenizer: Any) -> tuple[list[Row], set[str]]:
-        """Rows with something to learn whose answer begins before `max_length` tokens, and their interactions."""
-        kept, learned = [], set()
+    def _usable(self, job: Job, tokenizer: Any) -> list[tuple[str, Row]]:
+        """Interactions and rows with something to learn, whose answer begins before `max_length` tokens."""
+        kept = []
         for row in job.rows:
             prepared = self.prepare(row)
             if prepared is not None and _length(tokenizer, prepared["prompt"]) < job.recipe.max_length:
-                kept.append(prepared)
-                learned.add(str(row["interaction_id"]))
+                kept.append((str(row["interaction_id"]), prepared))
         if not kept:
             raise NightschoolError("no row has a token to learn from", f"max_length is {job.recipe.max_length}")
-        return kept, learned
+        return kept
 
-    def _trainer(self, job: Job, model: Any, tokenizer: Any, rows: list[Row]) -> Any:
+    def _trainer(self, job: Job, model: Any, tokenizer: Any, rows: list[Row], epochs: float) -> Any:
         """trl's trainer, which writes nothing but checkpoints, and whose reference is always the bare base."""
         from datasets import Dataset
         from datasets.utils.logging import disable_progress_bar
@@ -113,7 +117,7 @@ class LoraTrainer(ABC):
             "peft_config": None if job.parent is not None else _lora(job),
             "callbacks": [progress_callback(job.show_progress)],
         }
-        trainer = self.build(job, _arguments(job, len(rows)), parts)
+        trainer = self.build(job, _arguments(job, epochs), parts)
         # trl compares with a copy of a continued adapter. Compared with the base, which is there anyway, evening
         # after evening cannot add up to an ever larger drift; and a checkpoint holds one adapter.
         if "ref" in trainer.model.peft_config:
@@ -150,7 +154,7 @@ def _length(tokenizer: Any, prompt: list[dict[str, str]]) -> int:
     return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _arguments(job: Job, rows: int) -> dict[str, Any]:
+def _arguments(job: Job, epochs: float) -> dict[str, Any]:
     """What every method's configuration says."""
     import torch
 
@@ -162,7 +166,7 @@ def _arguments(job: Job, rows: int) -> dict[str, Any]:
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": recipe.scheduler,
         "warmup_steps": recipe.warmup_steps,
-        "num_train_epochs": recipe.epochs_for(rows),
+        "num_train_epochs": epochs,
         "weight_decay": recipe.weight_decay,
         "max_length": recipe.max_length,
         "gradient_checkpointing": False,  # trl turns it on; adapters of this size do not need it

@@ -15,6 +15,9 @@ class Recipe:
 
     `warmup_steps` below 1 is a share of all steps. `continues`: from the current adapter instead of from the base.
     `row_visits`: where all epochs would show more rows than this, there are fewer epochs, but at least `_LEAST_EPOCHS`.
+    `new_passes`: how often a training that goes on shows what is new since the incumbent; where that would be more rows
+    than `new_visits`, less often, but at least `_LEAST_EPOCHS` times; a `known_share` of the others is shown once.
+    None: all rows are alike.
     `beta`: how dearly DPO and KTO pay for leaving the base; none for `sft`, which has no reference.
     """
 
@@ -31,6 +34,9 @@ class Recipe:
     weight_decay: float = 0.0
     continues: bool = False
     row_visits: int | None = None
+    new_passes: int | None = None
+    new_visits: int = 7500
+    known_share: float = 0.5
     method: str = "sft"
     beta: float | None = None
 
@@ -39,6 +45,10 @@ class Recipe:
         if self.row_visits is None:
             return self.epochs
         return min(self.epochs, max(_LEAST_EPOCHS, self.row_visits / rows))
+
+    def passes_for(self, new: int) -> int:
+        """Passes over so many new rows, in a training that goes on."""
+        return max(round(_LEAST_EPOCHS), min(self.new_passes or 1, self.new_visits // new))
 
 
 PRESETS = {
@@ -57,6 +67,7 @@ PRESETS = {
         weight_decay=0.1,
         continues=True,
         row_visits=4800,
+        new_passes=15,
     ),
     "council": Recipe(
         rank=16,
@@ -113,7 +124,7 @@ def recipe(settings: Train) -> Recipe:
     if method in _METHODS and settings.beta is not None:
         overrides["beta"] = settings.beta
     if settings.epochs is not None:
-        overrides["row_visits"] = None  # who asks for a number of epochs gets it
+        overrides |= {"row_visits": None, "new_passes": None}  # who asks for a number of epochs gets it
     return replace(chosen, **overrides)
 
 
@@ -125,6 +136,7 @@ def _adapted(preset: Recipe, method: str) -> Recipe:
         beta=change.beta,
         learning_rate=preset.learning_rate * change.rate,
         epochs=min(preset.epochs, change.most_epochs),
+        new_passes=None,
     )
     if method == "kto" and chosen.batch_size == 1:
         # A batch of one has no other answer to estimate the drift from.
