@@ -62,7 +62,8 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
 
     job = _job(settings, run, chosen, rows, continued, show_progress)
     if continued is not None:
-        job = replace(job, new=_new(settings, run, parent))
+        new, known = _rewrites(settings, run, parent)
+        job = replace(job, new=new, known=known)
     result = choice.trainer(chosen.method).train(job)
     facts = {
         "id": run,
@@ -158,11 +159,11 @@ def _dataset(settings: Settings, run: str, table: str) -> tuple[dict[str, Any], 
     return facts, rows
 
 
-def _new(settings: Settings, run: str, incumbent: Generation) -> frozenset[str]:
-    """The rewrites that the incumbent has not been trained on: later rounds of a night go on learning them."""
+def _rewrites(settings: Settings, run: str, incumbent: Generation) -> tuple[frozenset[str], frozenset[str]]:
+    """Those that the incumbent has not learned from (later rounds of a night go on with them), and the others."""
     rows = jsonl.read(settings.layout.dataset(run) / PROVENANCE)
-    rewrites = {row["interaction_id"] for row in rows if row["origin"] == "rewrite"}
-    return frozenset(rewrites - incumbent.interaction_ids)
+    rewrites = frozenset(row["interaction_id"] for row in rows if row["origin"] == "rewrite")
+    return rewrites - incumbent.interaction_ids, rewrites & incumbent.interaction_ids
 
 
 def _require_rows(method: str, table: str, rows: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ def test_epochs_that_were_asked_for_are_trained():
     assert asked.new_passes is None
 
 
-@pytest.mark.parametrize(("new", "passes"), [(1, 15), (500, 15), (750, 10), (10**6, 3)])
+@pytest.mark.parametrize(("new", "passes"), [(1, 12), (600, 12), (750, 10), (10**6, 3)])
 def test_many_new_rows_are_shown_less_often_but_never_less_than_three_times(new, passes):
     assert PRESETS["default"].passes_for(new) == passes
 

@@ -13,7 +13,8 @@ class Job:
 
     `rows` are those of the method's table (`pipeline.lib.formats`), each with its `interaction_id`; `work` keeps
     checkpoints between a kill and the next try; `output` receives the adapter files; `parent` is the adapter to
-    continue, if the recipe says so; `new` are the interactions whose rows it has not been trained on, if that matters.
+    continue, if the recipe says so; `new` are the rewritten interactions that it has yet to learn,
+    `known` those that it was trained on, where that matters.
     """
 
     base: str
@@ -28,6 +29,7 @@ class Job:
     save_every: int
     show_progress: bool
     new: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class LoraTrainer(ABC):
         set_seed(job.seed)
         model, tokenizer = _load(job)
         usable = self._usable(job, tokenizer)
-        visits, epochs = shown(usable, job.new, job.recipe, job.seed)
+        visits, epochs = shown(usable, job.new, job.known, job.recipe)
         rows = [row for _, row in visits]
         trainer = self._trainer(job, model, tokenizer, rows, epochs)
         supervised = [self.supervised_tokens(row, job.recipe.max_length) for row in trainer.train_dataset]

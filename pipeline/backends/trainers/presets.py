@@ -15,9 +15,9 @@ class Recipe:
 
     `warmup_steps` below 1 is a share of all steps. `continues`: from the current adapter instead of from the base.
     `row_visits`: where all epochs would show more rows than this, there are fewer epochs, but at least `_LEAST_EPOCHS`.
-    `new_passes`: how often a training that goes on shows what is new since the incumbent; where that would be more rows
-    than `new_visits`, less often, but at least `_LEAST_EPOCHS` times; a `known_share` of the others is shown once.
-    None: all rows are alike.
+    `new_passes`: how often a training that goes on shows rewrites which are new since the incumbent; where that would
+    be more rows than `new_visits`, less often, but at least as often as `known_passes`, which earlier ones are shown;
+    good answers that are replayed are shown once. None: all rows are alike.
     `beta`: how dearly DPO and KTO pay for leaving the base; none for `sft`, which has no reference.
     """
 
@@ -36,7 +36,7 @@ class Recipe:
     row_visits: int | None = None
     new_passes: int | None = None
     new_visits: int = 7500
-    known_share: float = 0.5
+    known_passes: int = 3
     method: str = "sft"
     beta: float | None = None
 
@@ -48,7 +48,7 @@ class Recipe:
 
     def passes_for(self, new: int) -> int:
         """Passes over so many new rows, in a training that goes on."""
-        return max(round(_LEAST_EPOCHS), min(self.new_passes or 1, self.new_visits // new))
+        return max(self.known_passes, min(self.new_passes or 1, self.new_visits // new))
 
 
 PRESETS = {
@@ -67,7 +67,7 @@ PRESETS = {
         weight_decay=0.1,
         continues=True,
         row_visits=4800,
-        new_passes=15,
+        new_passes=12,
     ),
     "council": Recipe(
         rank=16,
