@@ -48,6 +48,8 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
         facts["sha256"] = base_sha256(str(temporary))
         write_json(temporary / _CARD, {**facts, "recipe": _plain(recipe)})
 
+    # It is the old weights: an engine that goes on serving them would get adapters that belong to others.
+    folder.with_suffix(".gguf").unlink(missing_ok=True)
     publish_folder(folder, fill)
     shown = {key: facts[key] for key in ("parameters", "loss", "seconds", "sha256")}
     return {"built": True, "folder": str(folder), **shown}
