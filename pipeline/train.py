@@ -161,7 +161,10 @@ def _dataset(settings: Settings, run: str, table: str) -> tuple[dict[str, Any], 
 
 def _rewrites(settings: Settings, run: str, incumbent: Generation) -> tuple[frozenset[str], frozenset[str]]:
     """Those that the incumbent has not learned from (later rounds of a night go on with them), and the others."""
-    rows = jsonl.read(settings.layout.dataset(run) / PROVENANCE)
+    told = settings.layout.dataset(run) / PROVENANCE
+    if not told.is_file():  # a dataset that somebody else has made: all its rows are alike
+        return frozenset(), frozenset()
+    rows = jsonl.read(told)
     rewrites = frozenset(row["interaction_id"] for row in rows if row["origin"] == "rewrite")
     return rewrites - incumbent.interaction_ids, rewrites & incumbent.interaction_ids
 

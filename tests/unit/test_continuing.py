@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.backends.trainers.interface import Job
 from pipeline.lib import exclusions
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -81,3 +82,31 @@ def test_an_adapter_of_another_size_is_not_gone_on_from(settings: Settings):
 def test_a_start_that_does_not_exist_is_one_clear_error(settings: Settings):
     with pytest.raises(NightschoolError, match="20200101T000000Z"):
         begins(settings, "20200101T000000Z")
+
+
+class Asked:
+    """In a trainer's place: remembers what it was told, and trains nothing."""
+
+    job: Job
+
+    def train(self, job: Job) -> Any:
+        self.job = job
+        raise NightschoolError("enough")
+
+
+@pytest.mark.parametrize(
+    ("told", "new", "known"),
+    [({"a": "rewrite", "c": "rewrite", "g": "replay"}, {"c"}, {"a"}), ({}, set(), set())],
+    ids=["what the incumbent has not learned is new", "of a dataset that does not say so nothing is known"],
+)
+def test_the_trainer_is_told_what_is_new(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, told: dict[str, str], new: set[str], known: set[str]
+):
+    asked = Asked()
+    monkeypatch.setattr("pipeline.train.choice.trainer", lambda method: asked)
+    if told:
+        lines = [json.dumps({"interaction_id": each, "origin": origin}) for each, origin in told.items()]
+        (settings.layout.dataset(RUN) / "provenance.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(NightschoolError, match="enough"):
+        train(settings, RUN, dry_run=False, show_progress=False)
+    assert (asked.job.new, asked.job.known) == (new, known)
