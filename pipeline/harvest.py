@@ -189,7 +189,8 @@ def _ask(
         asked = [failure.question for failure in _open(settings, until, work.teacher, scored)]
         work.left = len(asked)
         seed, problems = settings.dataset.seed, Problems()
-        steering = Steering(settings.layout.patterns, asked, seats.default, time.time(), seed, problems)
+        patterns, now = settings.layout.patterns, time.time()
+        steering = Steering(patterns, asked, seats.default, now, seed, problems, seats.together)
         if problems.count:
             logger.warning("what past nights tried: %s", problems)
         if isinstance(seats.teacher, LeastToMost) and asked:
@@ -226,8 +227,8 @@ def _write_all(
         solved = write_down(files, failure, decision, work.teacher, samples, threshold)
         work.took(decision)
         if seats.steering is not None:
-            error = failure.error or (failure.feedback.error if failure.feedback else None)
-            seats.steering.record(failure.question, failure.id, error, work.teacher, decision.votes, solved, run)
+            error, votes = failure.error_text, decision.votes
+            seats.steering.record(failure.question, failure.id, error, work.teacher, votes, solved, run, decision.by)
 
 
 def _failures(layout: Layout, until: float) -> Iterator[Failure]:

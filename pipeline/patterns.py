@@ -13,8 +13,9 @@ from pipeline.evolution.history import History, Strategy
 from pipeline.evolution.mix import weights
 from pipeline.evolution.patterns import Pattern
 from pipeline.evolution.steering import rates
-from pipeline.evolution.strategies import arms_of, best_model, plan
+from pipeline.evolution.strategies import arms_of, plan
 from pipeline.evolution.tallies import PatternTally, Share, Tallies, tally
+from pipeline.evolution.teachers import best_teacher
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.files import locked, read_json, write_json
@@ -143,7 +144,7 @@ def _categories(tallies: Tallies) -> list[dict[str, Any]]:
                 "failures": int(share.failures),
                 "solved": int(share.solved),
                 "rates": rates(share),
-                "best_model": best_model(tallies, category, list(models)),
+                "best_model": best_teacher(tallies, category, list(models)),
                 "models": {model: round(one.chance(tallies.chance), 4) for model, one in models.items()},
             }
         )

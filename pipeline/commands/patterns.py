@@ -70,7 +70,7 @@ def show_patterns(result: dict[str, Any]) -> None:
     for each in result["categories"]:
         typer.echo(
             f"{each['category']}: {each['solved']} of {each['failures']} solved, {_rate(each['rates'])}; "
-            f"to be asked first: {each['best_model']}"
+            f"the best at it: {each['best_model']}"
         )
     expected, default = result["expected"], result["default"]
     typer.echo(

@@ -2,12 +2,12 @@
 
 reads, appends  `{"kind": "pattern", "id", "label", "size", "words"}`   a shape of questions, before its first attempt
                 `{"kind": "attempt", "pattern", "category", "model", "temperature", "top_p", "samples", "drafts",
-                "accepted", "first", "solved", "failure", "at", "run"}` one failure, decided by one teacher
+                "accepted", "first", "solved", "failure", "at", "run", "by"}`   one failure, decided by one teacher
 
 `solved` means that the answer passed the task's own check, and often enough to be kept: never that it only ran.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import itemgetter
@@ -26,11 +26,12 @@ _LAST = 253_402_300_800.0  # seconds since 1970: the end of the year 9999
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How drafts are drawn, and how many at most."""
+    """How drafts are drawn, how many at most, and which teacher's turn each is (none: round and round)."""
 
     temperature: float
     top_p: float
     samples: int
+    turns: tuple[str, ...] = ()
 
     @property
     def arm(self) -> tuple[float, float]:
@@ -43,7 +44,8 @@ class Attempt(NamedTuple):
 
     `samples` is what it might have drawn, `drafts` what it drew, `accepted` how many of them passed the task's own
     check, and the `first` that did was the first-th (0: none). `category` is that of the bad answer's error; `at` is in
-    seconds since 1970, `run` the night.
+    seconds since 1970, `run` the night. Where the teacher is several models, `by` has for each that drafted how many
+    drafts were its own, and how many of them were accepted.
     """
 
     pattern: str
@@ -59,6 +61,7 @@ class Attempt(NamedTuple):
     failure: str
     at: float
     run: str | None
+    by: Mapping[str, Sequence[int]] | None = None
 
     @property
     def key(self) -> tuple[str, str, float]:
@@ -66,7 +69,7 @@ class Attempt(NamedTuple):
         return self.failure, self.model, self.at
 
 
-_FIELDS = itemgetter(*Attempt._fields)
+_FIELDS = itemgetter(*Attempt._fields[:-1])  # `by` may be missing
 _NUMBER, _TEXT = (int, float), (str,)
 _TYPES: tuple[tuple[type, ...], ...] = (
     *(_TEXT, _TEXT, _TEXT),
@@ -133,16 +136,26 @@ def lines(patterns: Iterable[Pattern], attempts: Iterable[Attempt]) -> list[dict
     return [
         {"kind": "pattern", "id": each.id, "label": each.label, "size": each.size, "words": sorted(each.words)}
         for each in patterns
-    ] + [{"kind": "attempt", **each._asdict()} for each in attempts]
+    ] + [_line(each) for each in attempts]
+
+
+def first_accepted(drafts: int, accepted: int) -> int:
+    """Where the first accepted one of so many drafts is to be expected, as a vote does not tell it; 0: none was."""
+    return -(-(drafts + 1) // (accepted + 1)) if accepted else 0
+
+
+def _line(attempt: Attempt) -> dict[str, Any]:
+    line = {"kind": "attempt", **attempt._asdict()}
+    return line if attempt.by else {name: value for name, value in line.items() if name != "by"}
 
 
 def _attempt(record: Mapping[str, Any]) -> Attempt:
     """By hand: a model of pydantic takes four times as long, and a year of nights is half a million lines."""
     try:
-        made = Attempt._make(_FIELDS(record))
+        made = Attempt._make((*_FIELDS(record), _by(record)))
     except KeyError as error:
         raise ValueError(f"an attempt without {error.args[0]}") from None
-    if not _fit(tuple(map(type, made))):
+    if not _fit(tuple(map(type, made[:-1]))):
         raise ValueError("an attempt with a field of another type")
     possible = (
         made.category in _CATEGORIES
@@ -158,6 +171,23 @@ def _attempt(record: Mapping[str, Any]) -> Attempt:
     if made.solved and not made.accepted:
         raise ValueError("an attempt that is solved, though no draft passed its check")
     return made
+
+
+def _by(record: Mapping[str, Any]) -> Mapping[str, Sequence[int]] | None:
+    by = record.get("by")
+    if by is None:
+        return None
+    if not isinstance(by, dict) or not all(isinstance(pair, list) and _counts(pair) for pair in by.values()):
+        raise ValueError("an attempt with a value that cannot be")
+    return by
+
+
+def _counts(pair: list[Any]) -> bool:
+    """Whether it is `[drafts, accepted]`."""
+    if len(pair) != 2 or any(type(each) is not int for each in pair):
+        return False
+    drafts, accepted = pair
+    return bool(0 <= accepted <= drafts <= _MOST)
 
 
 @cache

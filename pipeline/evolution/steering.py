@@ -5,6 +5,7 @@ reads, appends  `training_data/patterns.jsonl` (`pipeline.evolution.history`)
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.evolution.mix import weights
 from pipeline.evolution.patterns import Catalogue, Pattern
 from pipeline.evolution.strategies import Plan, plan
 from pipeline.evolution.tallies import Share, Tallies, tally
+from pipeline.evolution.teachers import turns
 from pipeline.lib.problems import Problems
 
 _SHOWN = 8  # patterns in a summary, those of most failures
@@ -24,7 +26,14 @@ class Steering:
     """One harvest's. Can be sent to another machine for its strategies; what came of them is recorded at home."""
 
     def __init__(
-        self, path: Path, questions: Iterable[str], default: Strategy, now: float, seed: int, problems: Problems
+        self,
+        path: Path,
+        questions: Iterable[str],
+        default: Strategy,
+        now: float,
+        seed: int,
+        problems: Problems,
+        teachers: Sequence[str] = (),
     ) -> None:
         """Read the past, find the patterns of tonight's questions, make a plan.
 
@@ -35,9 +44,10 @@ class Steering:
             now: seconds since 1970.
             seed: of what is tried.
             problems: takes what cannot be read of the history.
+            teachers: the names of those that draft together.
         """
         past = history.read(path, problems)
-        self.path, self.now = path, now
+        self.path, self.now, self.teachers = path, now, teachers
         self.tallies = tally(past, now)
         self.catalogue = Catalogue(known_patterns(past, self.tallies))
         self.catalogue.learn(questions)
@@ -47,9 +57,13 @@ class Steering:
         self.patterns: dict[str, Pattern] = {each.id: each for each in self.catalogue.patterns}
         self.attempts: list[Attempt] = []
 
-    def strategy(self, question: str, failure: str) -> Strategy:
-        """For one failure; the same whenever it is asked for."""
-        return self.plan.strategy(self.catalogue.of(question).id, failure)
+    def strategy(self, question: str, failure: str, category: str | None = None) -> Strategy:
+        """For one failure, the same whenever it is asked for; without a category, the teachers have their turns."""
+        drawn = self.plan.strategy(self.catalogue.of(question).id, failure)
+        if category is None:
+            return drawn
+        whose = turns(self.tallies, category, self.teachers, drawn.samples, self.plan.seed, failure)
+        return replace(drawn, turns=whose)
 
     def promise(self, question: str) -> float:
         """The chance of a first draft: where time is short, what promises most may go first."""
@@ -65,6 +79,7 @@ class Steering:
         votes: Mapping[str, int],
         solved: bool,
         run: str | None,
+        by: Mapping[str, Sequence[int]] | None = None,
     ) -> bool:
         """Write down what came of a failure.
 
@@ -76,6 +91,7 @@ class Steering:
             votes: the council's: `cast`, `valid` and, where its check has accepted some, `accepted`.
             solved: whether an answer that passed its check goes on.
             run: the night.
+            by: for each of several teachers how many drafts it wrote, and how many of them the check accepted.
 
         Returns: false when it says nothing: nothing was drawn, or the drafts could only be run, not checked.
 
@@ -87,8 +103,6 @@ class Steering:
             return False
         pattern = self.catalogue.of(question)
         drawn = self.plan.strategy(pattern.id, failure)
-        # A vote does not depend on the order of the drafts, so it does not tell it: this is the place to be expected.
-        first = -(-(drafts + 1) // (accepted + 1)) if accepted else 0
         attempt = Attempt(
             pattern.id,
             categorize(error),
@@ -98,11 +112,12 @@ class Steering:
             drawn.samples,
             drafts,
             accepted,
-            first,
+            history.first_accepted(drafts, accepted),
             solved and accepted > 0,
             failure,
             self.now,
             run,
+            by,
         )
         history.append(self.path, [] if pattern.id in self._written else [pattern], [attempt])
         self._written.add(pattern.id)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.evolution.history import Strategy
-from pipeline.evolution.tallies import DOUBT, Arm, PatternTally, Tallies, Tally, total
+from pipeline.evolution.tallies import DOUBT, Arm, PatternTally, Tallies, Tally, belief
 
 FEWEST = 4  # samples
 MOST = 128  # samples
@@ -27,7 +27,6 @@ _ARM_DOUBT = 60.0  # the exposure for which it counts what a pattern and an arm 
 _SURE = 1.28  # standard deviations: nine in ten; without it chance alone moves patterns off a good default (LOG.md)
 _RAISED = 2  # most samples of a pattern, in those of the default
 _HOTTEST = 2.0
-_OPTIMISM = 0.8  # the quantile at which models are compared: one that is hardly known gets a chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def plan(
     for pattern in sorted(failures):
         known = tallies.patterns.get(pattern, PatternTally())
         guess = known.all.chance(chance)
-        beliefs[pattern] = {arm: _belief(known.arms.get(arm, Tally()), guess * ratios[arm], _ARM_DOUBT) for arm in arms}
+        beliefs[pattern] = {arm: belief(known.arms.get(arm, Tally()), guess * ratios[arm], _ARM_DOUBT) for arm in arms}
     best = {pattern: _best(each, default.arm) for pattern, each in beliefs.items()}
     most = max(default.samples, min(MOST, _RAISED * default.samples))
     curves = {each: _Curve(_mean(beliefs[each][best[each]]), tallies.patience, most) for each in beliefs}
@@ -103,28 +102,6 @@ def plan(
     )
 
 
-def best_model(tallies: Tallies, category: str, candidates: Sequence[str]) -> str:
-    """The teacher to ask about a category of failures: of equally good ones the first.
-
-    Compared is what each may well be able to do (a high quantile), so that one that is hardly known gets its chance;
-    what it did in other categories counts a little.
-
-    Args:
-        tallies: what past nights have shown.
-        category: of the failure.
-        candidates: names of models, at least one.
-    """
-    from scipy.special import betaincinv
-
-    def hope(model: str) -> float:
-        everywhere = total(one for (name, _), one in tallies.models.items() if name == model)
-        guess = everywhere.chance(tallies.chance)
-        belief = _belief(tallies.models.get((model, category), Tally()), guess, DOUBT)
-        return float(betaincinv(*belief, _OPTIMISM))
-
-    return max(candidates, key=hope)
-
-
 def arms_of(default: Strategy) -> list[Arm]:
     """The default temperature first, then a colder and a hotter one."""
     temperatures = (round(min(_HOTTEST, factor * default.temperature), 3) for factor in FACTORS)
@@ -141,12 +118,6 @@ def _ratios(tallies: Tallies, arms: Sequence[Arm], chance: float) -> dict[Arm, f
                 seen[arm][0] += one.solved
                 seen[arm][1] += expected * one.exposure
     return {arm: (DOUBT + each[0]) / (DOUBT + each[1]) for arm, each in seen.items()}
-
-
-def _belief(seen: Tally, guess: float, doubt: float) -> tuple[float, float]:
-    """The Beta distribution of a first draft's chance: a guess, and what was seen."""
-    guess = min(0.99, guess)
-    return seen.solved + doubt * guess, max(0.0, seen.exposure - seen.solved) + doubt * (1 - guess)
 
 
 def _best(beliefs: Mapping[Arm, tuple[float, float]], default: Arm) -> Arm:

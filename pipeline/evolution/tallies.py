@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pipeline.evolution.history import Attempt, History
+from pipeline.evolution.history import Attempt, History, first_accepted
 
 HALF_LIFE = 14.0  # days
 MODEL_FADE = 0.8  # of the weight is left when another model comes
@@ -50,6 +50,12 @@ def total(tallies: Iterable[Tally]) -> Tally:
     return together
 
 
+def belief(seen: Tally, guess: float, doubt: float) -> tuple[float, float]:
+    """The Beta distribution of a first draft's chance: a guess, worth an exposure of `doubt`, and what was seen."""
+    guess = min(0.99, guess)
+    return seen.solved + doubt * guess, max(0.0, seen.exposure - seen.solved) + doubt * (1 - guess)
+
+
 class Cell:
     """Failures that were tried alike: the drafts until the first accepted one, or all of them → their weight."""
 
@@ -58,6 +64,13 @@ class Cell:
     def __init__(self) -> None:
         self.solved: defaultdict[int, float] = defaultdict(float)
         self.unsolved: defaultdict[int, float] = defaultdict(float)
+
+    def add(self, weight: float, drafts: int, first: int) -> None:
+        """Another failure; the drafts behind the `first` accepted one (0: none was) only confirm it."""
+        if first:
+            self.solved[first] += weight
+        else:
+            self.unsolved[drafts] += weight
 
     def tally(self, patience: float) -> Tally:
         """Summed up."""
@@ -126,7 +139,7 @@ class PatternTally:
 
 @dataclass(slots=True)
 class Tallies:
-    """The whole history; `categories` unweighted, `models` by (model, category)."""
+    """The whole history; `categories` unweighted, `models` by (teacher, category), each of several by itself."""
 
     patterns: dict[str, PatternTally] = field(default_factory=dict)
     categories: dict[str, Share] = field(default_factory=dict)
@@ -154,14 +167,12 @@ def tally(history: History, now: float) -> Tallies:
     for each in attempts:
         weight = weight_at[each.at]
         _count(found.patterns[each.pattern], found.categories[each.category], each, weight)
-        for cell in (
-            arms[each.pattern, (each.temperature, each.top_p)],
-            models[each.model, each.category],
-        ):
-            if each.solved:  # the drafts behind the first accepted one only confirm it
-                cell.solved[each.first] += weight
-            else:
-                cell.unsolved[each.drafts] += weight
+        first = each.first if each.solved else 0
+        arms[each.pattern, (each.temperature, each.top_p)].add(weight, each.drafts, first)
+        if not each.by:
+            models[each.model, each.category].add(weight, each.drafts, first)
+        for name, (drafts, accepted) in (each.by or {}).items():
+            models[name, each.category].add(weight, drafts, first_accepted(drafts, accepted))
     patience = _patience(arms)
     for (name, drawn), cell in arms.items():
         found.patterns[name].arms[drawn] = cell.tally(patience)

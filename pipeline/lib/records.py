@@ -85,6 +85,11 @@ class Failure(Interaction):
         """Larger than before: there is something to know that was not known then."""
         return self.verdict.weight, self.said_at
 
+    @property
+    def error_text(self) -> str | None:
+        """What its source, or whoever said that it is wrong, calls the error."""
+        return self.error or (self.feedback.error if self.feedback else None)
+
 
 class Rewrite(Record):
     """A better answer to something that failed."""

@@ -22,7 +22,7 @@ def question(number: int) -> str:
     return f"How much is {number} + {number}?"
 
 
-def fail(home: Path, *numbers: int, check: str | None = "equals") -> None:
+def fail(home: Path, *numbers: int, check: str | None = "equals", error: str | None = None) -> None:
     """Questions that were answered badly a minute ago; their check, if any, compares text."""
     day = time.strftime("%Y-%m-%d", time.gmtime(NOW - 60))
     for number in numbers:
@@ -34,6 +34,7 @@ def fail(home: Path, *numbers: int, check: str | None = "equals") -> None:
             "messages": [{"role": "user", "content": question(number)}],
             "answer": "No idea, honestly.",
             "success": False,
+            "error": error,
         }
         if check:
             row["check"] = {"type": "text", check: str(2 * number)}

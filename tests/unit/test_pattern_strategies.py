@@ -3,35 +3,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from attempts import DAY, DEFAULT, NOW, attempt, past, tried
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.patterns import NO_TASTE, TASTES, gain
-from pipeline.evolution.history import Attempt, History, Strategy
+from pipeline.evolution.history import Strategy
 from pipeline.evolution.mix import weights
 from pipeline.evolution.steering import Mix, Steering
-from pipeline.evolution.strategies import FEWEST, MOST, Plan, arms_of, best_model, plan
+from pipeline.evolution.strategies import FEWEST, MOST, Plan, arms_of, plan
 from pipeline.evolution.tallies import MODEL_FADE, PATIENCE, Share, Tallies, exposure, tally
 from pipeline.lib.problems import Problems
-
-DAY = 24 * 3600.0
-NOW = 1e9
-DEFAULT = Strategy(1.0, 0.9, 32)
-
-
-def attempt(pattern: str = "p", solved: bool = False, **more: object) -> Attempt:
-    made = Attempt(pattern, "logic", "m", 1.0, 0.9, 32, 32, int(solved), 32 * solved, solved, "f", NOW, None)
-    return made._replace(**more)
-
-
-def past(*attempts: Attempt) -> History:
-    numbered = [each._replace(failure=f"{each.failure} {number}") for number, each in enumerate(attempts)]
-    return History({}, {each.key: each for each in numbered})
-
-
-def tried(count: int, **more: object) -> list[Attempt]:
-    return [attempt(**more)] * count
-
 
 EASY = [*tried(20, pattern="easy", solved=True, drafts=2, first=2), *tried(5, pattern="easy")]
 HARD = [*tried(2, pattern="hard", solved=True, first=20), *tried(40, pattern="hard")]
@@ -164,26 +146,6 @@ def test_an_arm_that_may_only_have_been_lucky_does_not_replace_the_default():
 def test_what_worked_elsewhere_is_the_guess_for_a_new_pattern():
     hot = [*tried(60, solved=True, first=4, temperature=1.3), *tried(60)]
     assert plan(tally(past(*hot), NOW), {"new": 1}, DEFAULT, seed=0).advice["new"].best == (1.3, 0.9)
-
-
-def test_the_model_that_solves_a_category_is_asked_about_it():
-    asked = [
-        *tried(30, model="a", category="syntax", solved=True, first=2, drafts=4),
-        *tried(30, model="b", category="syntax"),
-        *tried(30, model="a", category="logic"),
-        *tried(30, model="b", category="logic", solved=True, first=2, drafts=4),
-    ]
-    known = tally(past(*asked), NOW)
-    assert best_model(known, "syntax", ["a", "b"]) == "a"
-    assert best_model(known, "logic", ["a", "b"]) == "b"
-    assert best_model(known, "logic", ["a", "b", "new"]) == "b"
-    assert best_model(known, "type", ["a"]) == "a"
-
-
-def test_a_model_that_nobody_knows_is_tried_before_one_that_fails():
-    known = tally(past(*tried(30, model="a"), *tried(30, model="c", category="type", solved=True, first=4)), NOW)
-    assert best_model(known, "logic", ["a", "new"]) == "new"
-    assert best_model(Tallies(), "logic", ["first", "second"]) == "first"
 
 
 def test_what_is_rarely_solved_and_what_got_worse_weighs_more():

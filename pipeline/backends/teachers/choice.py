@@ -15,6 +15,7 @@ from pipeline.backends.teachers.providers import ProviderTeacher
 from pipeline.backends.teachers.scoring import Scorer
 from pipeline.backends.teachers.served_model import ServedModel
 from pipeline.backends.teachers.several import SeveralTeachers
+from pipeline.evolution.categories import categorize
 from pipeline.evolution.history import Strategy
 from pipeline.evolution.steering import Steering
 from pipeline.lib.config import Settings
@@ -33,11 +34,16 @@ class Seats:
     ledger: Ledger
     default: Strategy
     student: ServedModel | None = None  # it drafts itself
+    together: tuple[str, ...] = ()  # the names of several teachers that draft together
     steering: Steering | None = None  # what past nights advise
 
     def strategy(self, failure: Failure) -> Strategy:
         """How drafts for a failure are drawn, and how many."""
-        return self.steering.strategy(failure.question, failure.id) if self.steering else self.default
+        if self.steering is None:
+            return self.default
+        # What no check decides is not in the history: it does not tell who answers such questions well.
+        category = categorize(failure.error_text) if failure.check else None
+        return self.steering.strategy(failure.question, failure.id, category)
 
     def promise(self, failure: Failure) -> float:
         """The chance of a draft for it; those that promise most go first."""
@@ -68,7 +74,9 @@ def seated(settings: Settings, version: str | None, ledger: Ledger) -> Iterator[
             ]
             for member in members:
                 stack.callback(member.close)
-            yield Seats(SeveralTeachers(members, together=bool(asked.teachers)), scorer, ledger, default)
+            several = SeveralTeachers(members, together=bool(asked.teachers))
+            together = tuple(each.name for each in members) if asked.teachers else ()
+            yield Seats(several, scorer, ledger, default, together=together)
         else:
             student = stack.enter_context(_served(settings, version))
             teacher: Teacher = student

@@ -23,7 +23,8 @@ class Decision:
     """What the council agreed on; without a draft, `reason` says why it could not.
 
     `problems` counts what was wrong with teachers and judges (`name: what`). `waits`: somebody who was to be heard was
-    not, so another night decides it anew.
+    not, so another night decides it anew. `by`: for each teacher that signs its drafts how many there are, and how many
+    of them the check has accepted.
     """
 
     draft: Draft | None
@@ -33,6 +34,7 @@ class Decision:
     verified_by: str | None = None
     problems: dict[str, int] = field(default_factory=dict)
     waits: bool = False
+    by: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
@@ -45,11 +47,11 @@ def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
     outcomes = [(draft, _outcome(draft, check)) for draft in drafts if not draft.lost]
     voices = [(draft, outcome) for draft, outcome in outcomes if outcome.passed is not False and outcome.result]
     votes = {"cast": len(outcomes), "valid": len(voices)}
-    problems = problems_of(drafts)
+    problems, by = problems_of(drafts), _accepted_of(outcomes)
     if not voices:
         reasons = Counter(outcome.error or "no result" for _, outcome in outcomes) or Counter(_lost(drafts))
         most = _most_frequent(reasons)[0] if reasons else "no drafts"
-        return Decision(None, 0.0, votes, f"no draft passed its check; most often: {most}", problems=problems)
+        return Decision(None, 0.0, votes, f"no draft passed its check; most often: {most}", problems=problems, by=by)
     result, agreeing = _most_frequent(Counter(str(outcome.result) for _, outcome in voices))
     written = Counter(draft.answer for draft, outcome in voices if outcome.result == result)
     best = min(written, key=lambda answer: (-written[answer], len(answer), answer))
@@ -65,7 +67,7 @@ def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
         reason = f"{agreeing} of {len(outcomes)} drafts came to the same result when executed"
     votes |= {"agreeing": agreeing, "same": same} | written_by(draft for draft, _ in voices)
     chosen = signed(best, (draft for draft, _ in voices if draft.answer == best), reason)
-    return Decision(chosen, quality, votes, reason, str(check["type"]), problems)
+    return Decision(chosen, quality, votes, reason, str(check["type"]), problems, by=by)
 
 
 def signed(answer: str, drafts: Iterable[Draft], reason: str) -> Draft:
@@ -83,6 +85,14 @@ def written_by(drafts: Iterable[Draft]) -> dict[str, int]:
 def problems_of(drafts: Iterable[Draft]) -> dict[str, int]:
     """What was wrong with drafts, by teacher: {"ollama/qwen3:8b: no ANSWER": 2}."""
     return dict(sorted(Counter(f"{draft.teacher}: {draft.problem}" for draft in drafts if draft.problem).items()))
+
+
+def _accepted_of(outcomes: Iterable[tuple[Draft, Outcome]]) -> dict[str, tuple[int, int]]:
+    drafted, accepted = Counter[str](), Counter[str]()
+    for draft, outcome in outcomes:
+        drafted[draft.teacher] += 1
+        accepted[draft.teacher] += outcome.passed is True
+    return {name: (drafted[name], accepted[name]) for name in sorted(drafted) if name}
 
 
 def _outcome(draft: Draft, check: Specification) -> Outcome:

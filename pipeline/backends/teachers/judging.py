@@ -8,7 +8,7 @@ student.
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Protocol
 
@@ -116,8 +116,8 @@ def confirmed(interaction: Interaction, decision: Decision, bench: Bench) -> Dec
     problems = dict(Counter(decision.problems) + Counter(judged.problems))
     if judged.draft is None:
         reason = f"checks and judges disagree: {judged.reason}"
-        return Decision(None, 0.0, votes, reason, None, problems, judged.waits)
-    return Decision(decision.draft, judged.quality_score, votes, decision.reason, decision.verified_by, problems)
+        return Decision(None, 0.0, votes, reason, None, problems, judged.waits, decision.by)
+    return replace(decision, quality_score=judged.quality_score, votes=votes, problems=problems)
 
 
 def usable(drafts: Sequence[Draft], student: Collection[str]) -> list[Draft]:

@@ -17,7 +17,8 @@ class SeveralTeachers:
 
         Args:
             members: in the order of the settings.
-            together: draft number n is the n-th's, round and round; else always the first's that answers.
+            together: draft number n is the n-th's, round and round, unless past nights know better; else always the
+                first's that answers.
 
         Raises:
             ProviderError: nobody is healthy.
@@ -34,14 +35,14 @@ class SeveralTeachers:
         failed: dict[str, Draft] = {}
         drafted = []
         for number in range(first, first + count):
-            author = self._author(number, failed)
+            author = self._author(number, failed, how.turns)
             draft = author.draft(interaction, number, how) if author else next(iter(failed.values()))
             if author and draft.lost:
                 failed[author.name] = draft
             drafted.append(draft)
         return drafted
 
-    def _author(self, number: int, failed: dict[str, Draft]) -> ProviderTeacher | None:
+    def _author(self, number: int, failed: dict[str, Draft], turns: tuple[str, ...]) -> ProviderTeacher | None:
         """Whose turn it is; none: all that are not resting have failed at this question.
 
         Raises:
@@ -55,8 +56,9 @@ class SeveralTeachers:
             return None
         if not self._together:
             return able[0]
-        turn = self._members[number % len(self._members)]
-        return turn if turn in able else able[number % len(able)]
+        order = turns or [each.name for each in self._members]
+        turn = order[number % len(order)]
+        return next((each for each in able if each.name == turn), able[number % len(able)])
 
 
 def _nobody(members: Sequence[ProviderTeacher]) -> ProviderError:
