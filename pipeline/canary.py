@@ -33,6 +33,7 @@ from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.questions import JUDGED, Question
 
 _BATCH = 64  # questions between two looks at the evidence
+_NOTHING = "nothing can be asked: write canary tasks into canary.jsonl, or name a hold-out (docs/formats.md)"
 _TIMED = 12  # questions asked once more, one at a time, to compare the speed
 
 
@@ -90,6 +91,8 @@ def canary(settings: Settings, candidate_id: str | None, dry_run: bool) -> dict[
     day_zero = None if incumbent.id == BASE else examinee(generations.bare_base(layout))
     hall = Hall(examinee(candidate), examinee(incumbent), day_zero, judge)
     benchmarks = _standard_benchmarks(hall, settings)
+    if not asked and not benchmarks:
+        return _conclude(candidate, {**plan, "at": started, "checks": [], "categories": {}}, "inconclusive", _NOTHING)
     groups = {question.group for question in asked} | {trial.group for trial in benchmarks}
     examination = Examination(_rules(settings, groups, day_zero is not None))
     for trial in benchmarks:

@@ -31,6 +31,7 @@ def doctor(settings: Settings) -> dict[str, Any]:
         DiskError: too little space.
         ConfigurationError: no base model, or the gateway serves another one.
         UnavailableError: no gateway.
+        BadRecordError: the canary tasks or the hold-out cannot be used.
         SandboxError: questions of the user's own need a sandbox, and none works here.
         EngineError: the engine answers with another version than it should, or has no room for a second one.
     """
@@ -62,6 +63,7 @@ def doctor(settings: Settings) -> dict[str, Any]:
         "engine": health["engine"],
         "serving": health["adapter"],
         "adapter_sha256": health["adapter_sha256"],
+        "exam": _exam(settings),
         "sandbox": sandbox_found(settings),
         "told": ", ".join(choice.configured(settings.notify)) or "nobody",
         **_models(settings),
@@ -81,6 +83,15 @@ def sandbox_found(settings: Settings) -> str:
     if count := sum(checks.obstacle(row["check"]) is not None for row in asked):
         raise SandboxError(f"{count} canary tasks and hold-out questions execute code, but {problem}", problem.hint)
     return f"none, checks of type python wait: {problem} ({problem.hint})"
+
+
+def _exam(settings: Settings) -> str:
+    """What a candidate will be asked, and whether the user has a say in it."""
+    tasks, held_out = (sum(1 for _ in read(settings)) for read in (questions.read_canary, questions.read_holdout))
+    told = f"{tasks} canary tasks, {held_out} held-out questions"
+    if questions.canary_file(settings) is None:
+        told += f": nobody has said what this model must be able to do, see {questions.OWN_CANARY} in docs/formats.md"
+    return told
 
 
 def _models(settings: Settings) -> dict[str, str]:

@@ -159,7 +159,7 @@ def example() -> str:
 
 def _toml(value: Any) -> str:
     if value is None:
-        return '""  (unset)'
+        return '""  # unset'
     if isinstance(value, str):
         return f'"{value}"'
     return str(value).lower() if isinstance(value, bool) else str(value)

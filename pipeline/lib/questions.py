@@ -10,10 +10,12 @@ from typing import Any
 
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import BadRecordError
+from pipeline.lib.errors import BadRecordError, ConfigurationError
 from pipeline.lib.text import normalize
 
 SHIPPED_CANARY = Path(__file__).parent.parent / "starter" / "canary.jsonl"
+OWN_CANARY = "canary.jsonl"  # in the home
+_STARTER = "starter.json"  # beside a base model that `nightschool starter build` made
 HIDDEN = "hidden.jsonl"  # in a dataset's folder: what was kept out of it for the canary
 JUDGED = "judge"  # the check of a question that only a judge can decide
 _CATEGORY_OF_CHECK = {
@@ -85,26 +87,55 @@ def key(row: dict[str, Any]) -> str:
 
 
 def read_holdout(settings: Settings) -> Iterator[dict[str, Any]]:
-    """The hold-out; empty when there is none."""
-    for name in settings.dataset.holdout:
-        yield from _read(settings.home / name)
+    """The hold-out, by default the base model's own; empty when there is none.
+
+    Raises:
+        ConfigurationError: a file of the settings is not there.
+    """
+    yield from _read_all(settings, "holdout", settings.dataset.holdout)
 
 
 def read_rehearsal(settings: Settings) -> Iterator[dict[str, Any]]:
-    """The questions that the base rehearses; empty when there are none."""
-    for name in settings.dataset.rehearsal:
+    """The questions that the base rehearses, by default its own; empty when there are none.
+
+    Raises:
+        ConfigurationError: a file of the settings is not there.
+    """
+    yield from _read_all(settings, "rehearsal", settings.dataset.rehearsal)
+
+
+def _read_all(settings: Settings, kind: str, names: list[str] | None) -> Iterator[dict[str, Any]]:
+    if names is None:
+        yield from _read(Path(settings.base_folder) / f"{kind}.jsonl")
+    for name in names or []:
+        if not (settings.home / name).is_file():
+            raise ConfigurationError(f"dataset.{kind} names {settings.home / name}, which is not there", "correct it")
         yield from _read(settings.home / name)
 
 
+def canary_file(settings: Settings) -> Path | None:
+    """Where the canary tasks are: in the file of the settings, in the user's own `canary.jsonl`, or with the starter.
+
+    Returns: none where another base model is taught and nobody has written any: what ships is about the starter only.
+    """
+    if settings.canary.tasks:
+        return settings.home / settings.canary.tasks
+    if (own := settings.home / OWN_CANARY).is_file():
+        return own
+    return SHIPPED_CANARY if (Path(settings.base_folder) / _STARTER).is_file() else None
+
+
 def read_canary(settings: Settings) -> Iterator[dict[str, Any]]:
-    """The user's canary tasks, else the 20 that ship with the starter.
+    """The canary tasks; none where `canary_file` says that there are none.
 
     Raises:
-        BadRecordError: no task at all, a task without id, or an id that stands twice.
+        BadRecordError: a file without any task, a task without id, or an id that stands twice.
     """
-    path = settings.home / settings.canary.tasks if settings.canary.tasks else SHIPPED_CANARY
+    path = canary_file(settings)
+    if path is None:
+        return
     if not path.is_file():
-        raise BadRecordError(f"no canary tasks at {path}", "correct canary.tasks, or leave it out for the shipped ones")
+        raise BadRecordError(f"no canary tasks at {path}", "correct canary.tasks, or leave it out")
     seen: set[str] = set()
     for number, row in enumerate(_read(path), start=1):
         identity = str(row.get("id", ""))

@@ -10,7 +10,6 @@ from pipeline.lib import generations, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, NothingToDo
 from pipeline.lib.files import point, read_json, sha256, write_json
-from pipeline.lib.questions import read_canary
 
 RUN, EARLIER = "20261120T020000Z", "20261119T020000Z"
 TABLES = {
@@ -83,7 +82,10 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def test_holdout_and_canary_questions_are_never_trained_on_and_say_why(settings: Settings):
-    canary = next(iter(read_canary(settings)))["messages"][0]["content"]
+    canary = "What must it know?"
+    check = {"type": "text", "contains": "this"}
+    task = {"id": "own", "messages": [{"role": "user", "content": canary}], "check": check}
+    jsonl.write(settings.home / "canary.jsonl", [task])
     harvested(settings.home, *(rewrite(number) for number in range(5)))
     harvested(settings.home, rewrite(10, "HOLD   1"), rewrite(11, canary.upper()))
     logged(settings.home, *good_answer(12, "hold 2", success=True), *good_answer(13, f" {canary} ", thumb=1))

@@ -148,7 +148,7 @@ def test_the_example_lists_every_setting_and_is_the_defaults_when_uncommented(tm
         name, equals, _ = body.partition(" = ")
         if not line.startswith("# ") or not equals or name not in known:  # a heading, or a description
             lines.append(line)
-        elif body.endswith("(unset)"):
+        elif body.endswith("# unset"):
             unset.append(name)
         else:
             lines.append(body)

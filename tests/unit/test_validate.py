@@ -97,7 +97,7 @@ def test_without_failures_the_hold_out_is_asked(settings: Settings):
     with pytest.raises(NothingToDo, match="nothing to ask"):
         plan(settings)
     rows = [{"messages": asked(f"held out {number}"), "check": CHECK} for number in range(9)]
-    jsonl.write(settings.home / settings.dataset.holdout[0], rows)
+    jsonl.write(Path(settings.base_folder) / "holdout.jsonl", rows)
     assert plan(settings)["groups"] == {"hold-out": 3}
 
 

@@ -8,7 +8,9 @@ from pipeline.lib.sections.values import Category, Listed, Section, Share
 class Canary(Section):
     """Candidate against incumbent."""
 
-    tasks: str | None = Field(None, description="your canary tasks (JSONL); none = the 20 that ship with the starter")
+    tasks: str | None = Field(
+        None, description="your canary tasks; none = canary.jsonl in this folder, or the 20 that ship with the starter"
+    )
     lm_eval: Listed = Field(
         [], description="task files of lm-eval to ask as well (the extra lm-eval; globs are not read)"
     )

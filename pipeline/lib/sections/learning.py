@@ -86,13 +86,16 @@ class Dataset(Section):
 
     min_failures_to_train: int = Field(5, ge=1, description="fewer new rewrites: nothing to do tonight")
     replay: float = Field(1.0, ge=0, description="good answers mixed in, per rewrite, so that nothing is forgotten")
-    rehearsal: Listed = Field(
-        ["models/starter/rehearsal.jsonl"],
+    rehearsal: Listed | None = Field(
+        None,
         description="files of questions like those the base was made for; its own right answers are replayed, so that"
-        " what nobody asks for is not forgotten",
+        " what nobody asks for is not forgotten; none = rehearsal.jsonl beside the base model, if there is one",
     )
     rehearsal_share: float = Field(0.5, ge=0, description="of these answers mixed in, per rewrite")
-    holdout: Listed = Field(["models/starter/holdout.jsonl"], description="files of questions never trained on")
+    holdout: Listed | None = Field(
+        None,
+        description="files of questions never trained on; none = holdout.jsonl beside the base model, if there is one",
+    )
     hidden_share: float = Field(
         0.02,
         ge=0,
