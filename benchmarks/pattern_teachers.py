@@ -1,60 +1,113 @@
-"""What it brings to know which teacher solves what: simulated nights, with teachers asked in turn or as learned.
+"""What it brings to know which teacher solves what: simulated teachers, and the council that asks them.
 
-Each teacher has a chance of its own for each category (one draft in two … in three hundred is right), which nobody
-knows; failures of one category differ among themselves.
+Each teacher has a chance of its own for each category (two drafts in three … one in a hundred is right), which nobody
+knows; failures of one category differ among themselves. All else is what a harvest does: turns, votes, history. So a
+failure is solved when its answer is confirmed: by the same words, or by another teacher.
 """
 
 import random
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
 
+from pipeline.backends.providers.ledger import Budget, Ledger
+from pipeline.backends.teachers.choice import Seats
+from pipeline.backends.teachers.deciding import decisions
+from pipeline.backends.teachers.interface import Draft
+from pipeline.backends.teachers.judging import Bench
+from pipeline.backends.teachers.providers import ProviderTeacher
+from pipeline.backends.teachers.scoring import Scorer
+from pipeline.backends.teachers.several import SeveralTeachers
 from pipeline.evolution.categories import CATEGORIES
-from pipeline.evolution.history import Attempt, History
-from pipeline.evolution.tallies import tally
-from pipeline.evolution.teachers import turns
+from pipeline.evolution.history import Strategy
+from pipeline.evolution.steering import Steering
+from pipeline.lib.config import Settings
+from pipeline.lib.problems import Problems
+from pipeline.lib.records import Failure, Interaction
 
 TEACHERS = ("teacher a", "teacher b", "teacher c")
-SAMPLES = 16
+NIGHTS, FAILURES = 4, 150
 _BEGIN, _DAY = 1e9, 24 * 3600.0  # seconds since 1970, seconds
 _ALIKE = 8.0  # how much failures of one category are alike (the sum of the parameters of a Beta distribution)
+_VERDICT = {"signal": "failed", "weight": 0.4, "agreeing": [], "overruled": []}
 
 
-def gain(seed: int) -> tuple[float, float]:
-    """What is solved when past nights choose whom to ask, over what is solved in turn; and the same for drafts."""
-    (solved, drafts), (equal_solved, equal_drafts) = nights(seed, True), nights(seed, False)
+class Simulated(ProviderTeacher):
+    """A teacher whose luck depends on the failure and the draft's number; it repeats a share of its right answers."""
+
+    def __init__(self, name: str, seed: int, repeats: float) -> None:
+        self.name, self._seed, self._repeats = name, seed, repeats
+        source = random.Random(f"{name} {seed}")
+        self._chances = {category: 10 ** source.uniform(-2, -0.2) for category in CATEGORIES}
+
+    @property
+    def resting(self) -> bool:
+        """Never."""
+        return False
+
+    def healthy(self) -> bool:
+        """Always."""
+        return True
+
+    def draft(self, interaction: Interaction, number: int, how: Strategy) -> Draft:
+        """A right or a wrong one."""
+        mean = self._chances[str(interaction.error).split()[2]]
+        chance = random.Random(f"{self.name} {interaction.id}").betavariate(_ALIKE * mean, _ALIKE * (1 - mean))
+        luck = random.Random(f"{self.name} {interaction.id} {number}")
+        if luck.random() >= chance:
+            return Draft("no idea", teacher=self.name)
+        words = "as ever" if luck.random() < self._repeats else f"in words of {luck.random()}"
+        return Draft(f"right, {words}", teacher=self.name)
+
+
+def gain(seed: int, repeats: float) -> tuple[float, float]:
+    """What is solved when past nights choose whom to ask, over what is solved in turn; and the same for drafts.
+
+    Args:
+        seed: of the teachers and their luck.
+        repeats: the share of a teacher's right answers that have the same words.
+    """
+    (solved, drafts), (equal_solved, equal_drafts) = nights(seed, repeats, True), nights(seed, repeats, False)
     return solved / equal_solved, drafts / equal_drafts
 
 
-def nights(seed: int, chosen: bool) -> tuple[int, int]:
-    """Six nights of 300 failures; what the last five solved, and their drafts."""
-    source = random.Random(seed)
-    means = {(each, category): 10 ** source.uniform(-2.5, -0.3) for each in TEACHERS for category in CATEGORIES}
-    past, solved, drafts = History(), 0, 0
-    for night in range(6):
-        now = _BEGIN + night * _DAY
-        known = tally(past, now)
-        for number in range(300):
-            failure, category = f"{seed} {night} {number}", source.choice(CATEGORIES)
-            order = turns(known, category, TEACHERS, SAMPLES, seed, failure) if chosen else ()
-            asked = _drawn(failure, order or TEACHERS, {each: means[each, category] for each in TEACHERS})
-            accepted = int(asked[-1][1])
-            by = {each: (sum(name == each for name, _ in asked), 0) for each in TEACHERS}
-            by[asked[-1][0]] = (by[asked[-1][0]][0], accepted)
-            each = Attempt(
-                *("pattern", category, " + ".join(TEACHERS), 1.0, 0.9, SAMPLES, len(asked)),
-                *(accepted, accepted * len(asked), accepted > 0, failure, now, None, by),
-            )
-            past.attempts[each.key] = each
-            solved, drafts = solved + (night > 0) * accepted, drafts + (night > 0) * len(asked)
+def nights(seed: int, repeats: float, chosen: bool) -> tuple[int, int]:
+    """Some nights; what all but the first solved, and their drafts."""
+    settings = Settings(harvest={"concurrency": 1})
+    how = settings.harvest
+    members = [Simulated(name, seed, repeats) for name in TEACHERS]
+    default = Strategy(how.temperature, how.top_p, how.samples)
+    scorer, ledger = Scorer("auto", Bench([], [], 2.0), 2), Ledger(None, "20010909", Budget())
+    seats = Seats(SeveralTeachers(members, together=True), scorer, ledger, default, together=TEACHERS)
+    solved = drafts = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for night in range(NIGHTS):
+            failures = [_failure(f"{seed} {night} {number}") for number in range(FAILURES)]
+            asked, now = [each.question for each in failures], _BEGIN + night * _DAY
+            names = TEACHERS if chosen else ()
+            advice = Steering(Path(folder) / "patterns.jsonl", asked, default, now, seed, Problems(), names)
+            steered = replace(seats, steering=advice)
+            for failure, decision in decisions(failures, steered, settings, time.time() + 3600):
+                done = decision.quality_score >= how.quality_threshold
+                error, votes = failure.error, decision.votes
+                advice.record(failure.question, failure.id, error, seats.teacher.name, votes, done, None, decision.by)
+                solved, drafts = solved + (night > 0) * done, drafts + (night > 0) * votes["cast"]
+    ledger.close()
     return solved, drafts
 
 
-def _drawn(failure: str, order: tuple[str, ...], means: dict[str, float]) -> list[tuple[str, bool]]:
-    """The drafts, up to the first that is right: who wrote it, and whether it is."""
-    luck = random.Random(failure)
-    chances = {each: luck.betavariate(_ALIKE * mean, _ALIKE * (1 - mean)) for each, mean in means.items()}
-    found: list[tuple[str, bool]] = []
-    for number in range(SAMPLES):
-        teacher = order[number % len(order)]
-        found.append((teacher, luck.random() < chances[teacher]))
-        if found[-1][1]:
-            break
-    return found
+def _failure(identity: str) -> Failure:
+    category = random.Random(identity).choice(CATEGORIES)
+    return Failure.model_validate(
+        {
+            "id": identity,
+            "source": "simulated",
+            "at": _BEGIN,
+            "messages": [{"role": "user", "content": "What is right?"}],
+            "answer": "no idea",
+            "error": f"line 1: {category} error: so it is",
+            "check": {"type": "text", "contains": "right"},
+            "verdict": _VERDICT,
+        }
+    )

@@ -200,7 +200,7 @@ def _ask(
         if settings.harvest.executor == "local":
             decided: Iterable[tuple[Failure, Decision]] = decisions(todo, seats, settings, deadline)
         else:
-            council = Council(settings, version, deadline, day, -(-work.left // _BATCH))
+            council = Council(settings, version, deadline, day, -(-work.left // _BATCH), steering)
             decided = chain.from_iterable(executor.map(council, _batches(todo)))
         try:
             _write_all(files, work, decided, seats, settings.harvest.quality_threshold, run)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pipeline.evolution.questions import LITERAL, Context, Question, Words, taken_apart
+from pipeline.evolution.questions import LITERAL, LITERAL_KINDS, Context, Question, Words, taken_apart
 
 _PIECE = re.compile(rf"{LITERAL}|\w+|[^\w\s]|\s+")  # of an answer: nothing is lost
 _EVIDENCE = 6  # pairs after which a part is not asked about again
@@ -251,10 +251,17 @@ class Parts:
         for record in records:
             context = Context(str(record["left"]), tuple(map(str, record["part"])), str(record["right"]))
             for meaning, times in record["meanings"]:
-                parts._learn(context, tuple(meaning), int(times))
+                if _fits(meaning, context):
+                    parts._learn(context, tuple(meaning), int(times))
             if without := int(record["without"]):
                 parts._learn(context, None, without)
         return parts
+
+
+def _fits(meaning: Iterable[str | int], context: Context) -> bool:
+    """Whether the part has all literals that the meaning names: a number was once written like the word `n`."""
+    literals = sum(kind in LITERAL_KINDS for kind in context.part)
+    return all(piece < literals for piece in meaning if isinstance(piece, int))
 
 
 def _agreed(shown: Shown) -> Meaning | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+LITERAL_KINDS = NUMBER, TEXT = "N", '"…"'  # how they stand in a context
 LITERAL = r'"[^"\n]*"|\d+'
 _TOKEN = re.compile(rf"{LITERAL}|\w+|[^\w\s]")
 _EDGE = ""  # what stands beside the first and the last token
@@ -41,8 +42,10 @@ class Token:
 
     @property
     def kind(self) -> str:
-        """What it is in a context: literals of a kind are alike."""
-        return (("N" if self.text[0] != '"' else '"…"') if self.literal else self.text).lower()
+        """What it is in a context: literals of a kind are alike. No word is `N`, words are in small letters."""
+        if self.literal:
+            return TEXT if self.text[0] == '"' else NUMBER
+        return self.text.lower()
 
 
 @dataclass(frozen=True, slots=True)

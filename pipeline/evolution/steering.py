@@ -19,6 +19,7 @@ from pipeline.evolution.tallies import Share, Tallies, tally
 from pipeline.evolution.teachers import turns
 from pipeline.lib.problems import Problems
 
+_DAY = 24 * 3600.0  # seconds
 _SHOWN = 8  # patterns in a summary, those of most failures
 
 
@@ -49,6 +50,8 @@ class Steering:
         past = history.read(path, problems)
         self.path, self.now, self.teachers = path, now, teachers
         self.tallies = tally(past, now)
+        # A harvest that is killed and goes on the same day gives each draft to the same teacher: it has been paid for.
+        self._abilities = tally(_before(past, now - now % _DAY), now) if len(teachers) > 1 else self.tallies
         self.catalogue = Catalogue(known_patterns(past, self.tallies))
         self.catalogue.learn(questions)
         self._written = set(past.patterns)
@@ -62,7 +65,7 @@ class Steering:
         drawn = self.plan.strategy(self.catalogue.of(question).id, failure)
         if category is None:
             return drawn
-        whose = turns(self.tallies, category, self.teachers, drawn.samples, self.plan.seed, failure)
+        whose = turns(self._abilities, category, self.teachers, drawn.samples, self.plan.seed, failure)
         return replace(drawn, turns=whose)
 
     def promise(self, question: str) -> float:
@@ -149,6 +152,10 @@ class Mix:
         if pattern not in self._weights:
             self._weights |= weights(self._tallies, [pattern])
         return self._weights[pattern]
+
+
+def _before(past: History, moment: float) -> History:
+    return History(past.patterns, {key: each for key, each in past.attempts.items() if each.at < moment})
 
 
 def known_patterns(past: History, tallies: Tallies) -> list[Pattern]:

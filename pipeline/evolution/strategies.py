@@ -21,7 +21,7 @@ from pipeline.evolution.tallies import DOUBT, Arm, PatternTally, Tallies, Tally,
 FEWEST = 4  # samples
 MOST = 128  # samples
 EXPLORING = 0.1  # of the failures
-FACTORS = (1.0, 0.7, 1.3)  # of the default temperature
+FACTORS = (0.7, 1.3)  # of the default temperature
 
 _ARM_DOUBT = 60.0  # the exposure for which it counts what a pattern and an arm let expect of the two together
 _SURE = 1.28  # standard deviations: nine in ten; without it chance alone moves patterns off a good default (LOG.md)
@@ -104,8 +104,8 @@ def plan(
 
 def arms_of(default: Strategy) -> list[Arm]:
     """The default temperature first, then a colder and a hotter one."""
-    temperatures = (round(min(_HOTTEST, factor * default.temperature), 3) for factor in FACTORS)
-    return list(dict.fromkeys((each, default.top_p) for each in temperatures if each > 0))
+    others = (round(min(_HOTTEST, factor * default.temperature), 3) for factor in FACTORS)
+    return list(dict.fromkeys((each, default.top_p) for each in (default.temperature, *others) if each > 0))
 
 
 def _ratios(tallies: Tallies, arms: Sequence[Arm], chance: float) -> dict[Arm, float]:

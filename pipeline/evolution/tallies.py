@@ -172,7 +172,8 @@ def tally(history: History, now: float) -> Tallies:
         if not each.by:
             models[each.model, each.category].add(weight, each.drafts, first)
         for name, (drafts, accepted) in (each.by or {}).items():
-            models[name, each.category].add(weight, drafts, first_accepted(drafts, accepted))
+            # Only what was confirmed counts: an accepted draft that nobody repeats solves nothing.
+            models[name, each.category].add(weight, drafts, first_accepted(drafts, accepted) if each.solved else 0)
     patience = _patience(arms)
     for (name, drawn), cell in arms.items():
         found.patterns[name].arms[drawn] = cell.tally(patience)

@@ -41,6 +41,13 @@ def test_an_accepted_answer_gets_better_with_each_repetition():
     assert scores == [0.5, 0.75, 0.875, 0.9375, 0.96875]
 
 
+def test_every_draft_that_passed_is_counted_whatever_its_words():
+    drafts = [Draft(f"It is 4, said in {number} words.") for number in range(8)]
+    decision = decide(drafts, {"type": "text", "contains": "4"})
+    assert decision.votes["accepted"] == 8
+    assert decision.reason.startswith("8 of 8 drafts passed")
+
+
 def test_without_an_expected_value_the_share_that_agrees_is_the_quality():
     decision = decide(drafts(SUM, PRODUCT, LITERAL, WRONG, BROKEN), ONLY_RUN)
     assert decision.quality_score == 3 / 5

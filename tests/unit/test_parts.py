@@ -17,7 +17,7 @@ TURNS = {"upper": ["UPPER"], "reverse": ["REVERSE"], "twice": ["PUSH #2", "REPEA
 
 WORDS = st.lists(
     st.sampled_from(
-        ["set", "x", "to", "(", ")", "7", "12", '"cat"', "+", "*", "=", ",", '"', "é", "\n", "&", "[", "]"]
+        ["set", "x", "n", "to", "(", ")", "7", "12", '"cat"', "+", "*", "=", ",", '"', "é", "\n", "&", "[", "]"]
     ),
     max_size=30,
 ).map(" ".join)
@@ -94,13 +94,35 @@ def test_evidence_that_contradicts_itself_is_no_knowledge():
 
 
 def test_what_a_part_means_elsewhere_is_believed_until_somebody_asks_there():
-    parts, sum_of_two = Parts(), ("n", "+", "n")
+    parts, sum_of_two = Parts(), ("N", "+", "N")
     for _ in range(2):
         parts.learn(probe_of(Context("(", sum_of_two, ")")), "PUSH #9\nNEG")
     assert parts.meaning(Context("to", sum_of_two, "")) == (0, "\n", "PUSH", " ", "#", 1, "\n", "ADD")
     parts.learn(probe_of(Context("to", sum_of_two, "")), "nonsense")
     assert parts.meaning(Context("to", sum_of_two, "")) is None
     assert parts.meaning(Context("(", sum_of_two, ")")) is not None
+
+
+def test_the_word_n_is_no_number():
+    parts = Parts()
+    for _ in range(2):
+        parts.learn(probe_of(Context("to", ("N", "+", "N"), "")), "PUSH #9\nNEG")
+
+    def meaning(question: str) -> object:
+        return parts.meaning(taken_apart(question).context(3, 6))
+
+    assert meaning("set x to 7 + 2") is not None
+    assert meaning("set x to n + 2") is meaning("set x to N + 2") is None
+    assert [token.kind for token in taken_apart("N n 7").tokens] == ["n", "n", "N"]
+
+
+def test_a_meaning_of_more_literals_than_its_part_has_is_left_out_when_read():
+    parts = Parts()
+    for _ in range(2):
+        parts.learn(probe_of(Context("to", ("N", "+", "N"), "")), "PUSH #9\nNEG")
+    records = parts.to_json()
+    assert len(Parts.from_json(records)) == 1
+    assert len(Parts.from_json([{**each, "part": ["n", "+", "N"]} for each in records])) == 0
 
 
 def probe_of(context: Context) -> Probe:

@@ -138,6 +138,13 @@ def test_most_failures_are_drawn_as_what_worked_best_and_some_try_the_others():
     assert min(drawn[0.7], drawn[1.3]) > 10
 
 
+@pytest.mark.parametrize("temperature", [0.6667, 1 / 3, 0.0004])
+def test_any_temperature_may_be_the_default(temperature: float):
+    default = Strategy(temperature, 0.9, 8)
+    assert plan(KNOWN, TONIGHT, default, seed=0).advice["easy"].best in arms_of(default)
+    assert arms_of(default)[0] == default.arm
+
+
 def test_an_arm_that_may_only_have_been_lucky_does_not_replace_the_default():
     lucky = [*tried(40, solved=True, first=8), *tried(40), *tried(1, solved=True, first=4, temperature=1.3)]
     assert plan(tally(past(*lucky), NOW), {"p": 100}, DEFAULT, seed=0).advice["p"].best == DEFAULT.arm

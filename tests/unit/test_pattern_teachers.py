@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
-from attempts import NOW, past, tried
+from attempts import DAY, NOW, past, tried
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from teaching import NOW as TODAY
 from teaching import Server, fail, question, rewrites, right, rows, servers, settings_of
 
+from pipeline.evolution import history
 from pipeline.evolution.tallies import Tallies, tally
 from pipeline.evolution.teachers import best_teacher, turns
 from pipeline.harvest import harvest
+from pipeline.lib import jsonl
 
 SMALL, BIG = "ollama/small:1b", "openai/big"
 
@@ -62,6 +65,11 @@ def test_turns_are_the_same_whenever_they_are_drawn_and_who_is_hardly_known_gets
     assert counts["new"]
 
 
+def a_day_later(home: Path) -> None:
+    path = home / "training_data" / "patterns.jsonl"
+    jsonl.write(path, [{**row, **({"at": row["at"] - DAY} if "at" in row else {})} for row in jsonl.read(path)])
+
+
 def only(remainder: int, server: Server) -> None:
     """It solves every second question, and talks about the others."""
 
@@ -97,10 +105,28 @@ def test_the_second_night_asks_each_teacher_about_what_it_solved_in_the_first(
 
     configured = settings_of(tmp_path, [pair[0].entry("a"), pair[1].entry("b")], teachers=["a", "b"], samples=8)
     first = night(range(100, 124))
+    again = night(range(300, 324))  # nothing is chosen by what the same day has shown
+    assert again == first
     assert all(calls[0] == calls[1] > 0 for calls in zip(*([each[0], each[1]] for each in first), strict=True))
+    a_day_later(tmp_path)
     second = night(range(200, 224))
     assert second[0][0] > 2 * second[0][1]
     assert second[1][1] > 2 * second[1][0]
-    assert len(rewrites(tmp_path)) == 48
-    history = [row for row in rows(tmp_path, "patterns.jsonl") if row["kind"] == "attempt"]
-    assert {name for row in history for name in row["by"]} == {SMALL, BIG}
+    assert len(rewrites(tmp_path)) == 72
+    written = [row for row in rows(tmp_path, "patterns.jsonl") if row["kind"] == "attempt"]
+    assert {name for row in written for name in row["by"]} == {SMALL, BIG}
+
+
+def test_who_is_preferred_is_still_confirmed_by_the_other(tmp_path: Path, pair: tuple[Server, Server]):
+    """Prose is never written twice in the same words, so two teachers have to agree."""
+    number = count()
+    for server in pair:
+        server.reply = lambda asked: f"{right(asked)}, for reason {next(number)}."
+    configured = settings_of(tmp_path, [pair[0].entry("a"), pair[1].entry("b")], teachers=["a", "b"], samples=4)
+    known = tried(40, model=SMALL, category="unknown", solved=True, first=1, drafts=2, at=TODAY - DAY)
+    known += tried(40, model=BIG, category="unknown", drafts=8, at=TODAY - DAY)
+    history.append(configured.layout.patterns, [], past(*known).attempts.values())
+    fail(tmp_path, *range(10), check="contains")
+    harvest(configured, None, TODAY, dry_run=False)
+    assert len(rewrites(tmp_path)) == 10
+    assert len(pair[0].calls) > len(pair[1].calls) >= 10

@@ -20,10 +20,13 @@ from stand_in import drop, send
 from teaching import NOW, Server, fail, question, rewrites, right, rows, servers, settings_of, unsolved, words
 
 from pipeline.backends.teachers.deciding import Council
+from pipeline.evolution.history import Strategy
+from pipeline.evolution.steering import Steering
 from pipeline.harvest import harvest
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError, NothingToDo, UnavailableError
+from pipeline.lib.problems import Problems
 from pipeline.lib.records import Failure
 
 OLLAMA, OPENAI, JUDGE = "ollama/small:1b", "openai/big", "openai/judge"
@@ -96,6 +99,23 @@ def test_a_registry_teacher_gets_agent_zero_and_plain_can_be_had(tmp_path: Path,
     run(settings_of(tmp_path, [one.entry("a")], teachers=["a"], prompt="plain"))
     assert one.calls[-1] == question(2)
     assert sorted(row["output"] for row in rewrites(tmp_path)) == ["2", "4"]
+
+
+def test_the_same_model_on_two_servers_is_asked_on_both_and_one_stands_in_for_the_other(tmp_path: Path, one: Server):
+    twin = Server("ollama", "small:1b", right)
+    with servers(twin):
+        both = settings_of(tmp_path, [one.entry("rack1"), twin.entry("rack2")], teachers=["rack1", "rack2"])
+        fail(tmp_path, 1, 2, 3, 4)
+        run(both)
+        assert len(one.calls) == len(twin.calls) > 0
+        does(drop_call)(one)
+        fail(tmp_path, 5, 6, 7)
+        run(both)
+    assert len(rewrites(tmp_path)) == 7
+
+
+def drop_call(handler: BaseHTTPRequestHandler, _: int) -> None:
+    drop(handler)
 
 
 def slow(handler: BaseHTTPRequestHandler, _: int) -> None:
@@ -402,7 +422,8 @@ def test_what_a_cluster_is_sent_decides_alike_with_its_part_of_the_budget(tmp_pa
     fail(tmp_path, 1, 2, 3, 4)
     settings = settings_of(tmp_path, [one.entry("a")], teachers=["a"], budget_calls=8, concurrency=1)
     failures = [failure(row) for path in tmp_path.glob("logs/interactions/*.jsonl") for row in jsonl.read(path)]
-    council = pickle.loads(pickle.dumps(Council(settings, None, time.time() + 60, "20261120", 2)))
+    advice = Steering(settings.layout.patterns, [], Strategy(1.0, 1.0, 2), NOW, 0, Problems())
+    council = pickle.loads(pickle.dumps(Council(settings, None, time.time() + 60, "20261120", 2, advice)))
     decided = council(failures)
     assert [decision.draft.answer for _, decision in decided] == ["2", "4"]
     assert len(one.calls) == 4

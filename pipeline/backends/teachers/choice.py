@@ -75,7 +75,7 @@ def seated(settings: Settings, version: str | None, ledger: Ledger) -> Iterator[
             for member in members:
                 stack.callback(member.close)
             several = SeveralTeachers(members, together=bool(asked.teachers))
-            together = tuple(each.name for each in members) if asked.teachers else ()
+            together = tuple(dict.fromkeys(each.name for each in members)) if asked.teachers else ()
             yield Seats(several, scorer, ledger, default, together=together)
         else:
             student = stack.enter_context(_served(settings, version))

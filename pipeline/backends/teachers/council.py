@@ -58,10 +58,9 @@ def decide(drafts: Sequence[Draft], check: Specification) -> Decision:
     same = written[best]
     if _accepted(voices):
         quality = 1 - 0.5 ** max(same, len({draft.teacher for draft, _ in voices}))
-        votes["accepted"] = agreeing
-        reason = (
-            f"{agreeing} of {len(outcomes)} drafts passed the check by execution, {same} of them word for word this one"
-        )
+        votes["accepted"] = len(voices)
+        passed = f"{len(voices)} of {len(outcomes)} drafts passed the check by execution"
+        reason = f"{passed}, {same} of them word for word this one"
     else:
         quality = agreeing / len(outcomes)
         reason = f"{agreeing} of {len(outcomes)} drafts came to the same result when executed"

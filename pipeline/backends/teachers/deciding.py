@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
 
@@ -15,6 +15,8 @@ from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.backends.teachers.choice import Seats, ledger_of, seated
 from pipeline.backends.teachers.council import Decision, decide
 from pipeline.backends.teachers.interface import Draft
+from pipeline.evolution.history import Strategy
+from pipeline.evolution.steering import Steering
 from pipeline.lib.config import Settings
 from pipeline.lib.records import Failure, Interaction
 
@@ -70,13 +72,14 @@ class Council:
     deadline: float  # seconds since 1970: none is begun later
     day: str
     batches: int  # that share the day's budget
+    steering: Steering  # what past nights advise
 
     def __call__(self, failures: Sequence[Failure]) -> list[tuple[Failure, Decision]]:
         """Those that were begun in time, decided."""
         sandbox.use(self.settings.sandbox)
         ledger = ledger_of(self.settings, self.day, self.batches)
         with seated(self.settings, self.version, ledger) as seats:
-            return list(decisions(failures, seats, self.settings, self.deadline))
+            return list(decisions(failures, replace(seats, steering=self.steering), self.settings, self.deadline))
 
 
 def decisions(
@@ -143,9 +146,19 @@ def _ask_council(
         wanted = min(limit - len(drafts), _MORE_DRAFTS if accepted else step)
         if wanted <= 0:
             break
-        drafts = drafts + seats.teacher.drafts(failure, wanted, len(drafts), how)
+        asked = _confirming(how, decision, seats.together) if accepted else how
+        drafts = drafts + seats.teacher.drafts(failure, wanted, len(drafts), asked)
         decision = decide(drafts, check)
     return failure, drafts, seats.scorer.conclude(failure, decision)
+
+
+def _confirming(how: Strategy, decision: Decision, together: Sequence[str]) -> Strategy:
+    """The turns of drafts that are to confirm an accepted one: those come first of whom none was accepted yet.
+
+    Different teachers confirm each other whatever their words; one teacher only when it repeats itself.
+    """
+    silent = [name for name in together if not decision.by.get(name, (0, 0))[1]]
+    return replace(how, turns=(*silent, *(name for name in together if name not in silent)))
 
 
 def _settled(decision: Decision, threshold: float) -> bool:

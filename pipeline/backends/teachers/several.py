@@ -1,6 +1,6 @@
 """Several models that draft: in turn, or the first that answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.backends.providers.interface import ProviderError
 from pipeline.backends.teachers.interface import Draft
@@ -32,17 +32,19 @@ class SeveralTeachers:
 
     def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
         """See Teacher. Who fails at this question is not asked for another draft of it."""
-        failed: dict[str, Draft] = {}
+        failed: dict[ProviderTeacher, Draft] = {}
         drafted = []
         for number in range(first, first + count):
             author = self._author(number, failed, how.turns)
             draft = author.draft(interaction, number, how) if author else next(iter(failed.values()))
             if author and draft.lost:
-                failed[author.name] = draft
+                failed[author] = draft
             drafted.append(draft)
         return drafted
 
-    def _author(self, number: int, failed: dict[str, Draft], turns: tuple[str, ...]) -> ProviderTeacher | None:
+    def _author(
+        self, number: int, failed: Mapping[ProviderTeacher, Draft], turns: Sequence[str]
+    ) -> ProviderTeacher | None:
         """Whose turn it is; none: all that are not resting have failed at this question.
 
         Raises:
@@ -51,14 +53,17 @@ class SeveralTeachers:
         awake = [each for each in self._members if not each.resting]
         if not awake:
             raise _nobody(self._members)
-        able = [each for each in awake if each.name not in failed]
+        able = [each for each in awake if each not in failed]
         if not able:
             return None
         if not self._together:
             return able[0]
-        order = turns or [each.name for each in self._members]
-        turn = order[number % len(order)]
-        return next((each for each in able if each.name == turn), able[number % len(able)])
+        if not turns:
+            turn = self._members[number % len(self._members)]
+            return turn if turn in able else able[number % len(able)]
+        # The same model may stand on several servers.
+        named = [each for each in able if each.name == turns[number % len(turns)]] or able
+        return named[number % len(named)]
 
 
 def _nobody(members: Sequence[ProviderTeacher]) -> ProviderError:
