@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One night: look whether everything is there, then harvest → build-dataset → train → canary → deploy, then tidy up.
-# With night.rounds above 1 the first three are played again, while night.minutes last: the candidate finds answers that its
-# own teacher never found.
+# With night.rounds above 1 the first three are played again, while night.minutes last and rounds bring something: the
+# candidate finds answers that its own teacher never found.
 #
 # usage    cron/nightly_improvement.sh            (from crontab; see crontab.example)
 # home     NIGHTSCHOOL_HOME, else the folder above this one
@@ -68,6 +68,18 @@ learn() {
     [[ $events != *trained* ]] || stage notify || true
 }
 
+# Another round: the candidate tries what is left, and goes on learning; 10: that brought nothing.
+again() {
+    local before
+    before=$(rewrites)
+    export NIGHTSCHOOL_RUN="$night-$1"
+    stage harvest --teacher "$2" || return
+    [ "$(rewrites)" -gt "$before" ] || return 10
+    learn --start "$2"
+}
+
+rewrites() { cat training_data/harvest_????????.jsonl 2>/dev/null | wc -l; }
+
 play() {
     local code rounds round teacher budget began events
     stage doctor || return
@@ -89,12 +101,13 @@ play() {
         fi
         teacher=$NIGHTSCHOOL_RUN
         began=$SECONDS
-        NIGHTSCHOOL_RUN="$night-$round" stage harvest --teacher "$teacher"
+        again "$round" "$teacher"
         code=$?
-        [ "$code" -ne 10 ] || break # nothing is left to be tried again
-        [ "$code" -eq 0 ] || return "$code"
-        export NIGHTSCHOOL_RUN="$night-$round"
-        learn --start "$teacher" || return
+        if [ "$code" -ne 0 ]; then
+            [ "$code" -eq 10 ] || say "round $round ended with $code; what was learned before it goes on"
+            export NIGHTSCHOOL_RUN="$teacher"
+            break
+        fi
     done
     stage canary || return
     stage deploy || return

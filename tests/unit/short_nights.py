@@ -19,8 +19,9 @@ WRAPPER = REPOSITORY / "cron" / "nightly_improvement.sh"
 _PROGRAM = """#!/bin/sh
 cd "$NIGHTSCHOOL_HOME"
 echo "$*" >>calls
-case $1 in config) [ "$3" = night.rounds ] && echo 1 || echo 0; exit ;; esac
-[ -e "endings/$1" ] || exit 0
+case $1 in config) [ "$3" = night.rounds ] && cat rounds || echo 0; exit ;; esac
+case $1 in harvest) [ ! -s found ] || { sed -i '$d' found; echo >>training_data/harvest_20261120.jsonl; } ;; esac
+[ -e "endings/$1" ] || { [ ! -e "endings/later-$1" ] || mv "endings/later-$1" "endings/$1"; exit 0; }
 read code seconds <"endings/$1"
 sleep "$seconds"
 echo "$1 is over" >>calls
@@ -38,10 +39,20 @@ class Nights:
         self.program.write_text(_PROGRAM)
         self.program.chmod(0o755)
         (folder / "endings").mkdir()
+        (folder / "training_data").mkdir()
+        self.rounds(1)
         (folder / "logs").mkdir()
+
+    def rounds(self, most: int, that_find_something: int = 0) -> None:
+        (self.folder / "rounds").write_text(f"{most}\n")
+        (self.folder / "found").write_text("\n" * that_find_something)
 
     def ends(self, command: str, code: int, seconds: float = 0) -> None:
         (self.folder / "endings" / command).write_text(f"{code} {seconds}\n")
+
+    def ends_later(self, command: str, code: int) -> None:
+        """From its second time on."""
+        self.ends(f"later-{command}", code)
 
     def fails(self, count: int) -> None:
         """So many answers that failed, a minute ago."""
