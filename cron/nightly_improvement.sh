@@ -21,7 +21,7 @@ mkdir -p logs || exit 74
 # One night at a time. This shell itself holds the lock; stages do not get it (9>&-): a server that one of them started
 # would hold it for ever.
 exec 9>>logs/night.lock || exit 74
-flock -n -E 75 9 || exit
+flock -n 9 || { echo "error: another night is running; it holds logs/night.lock" >&2; exit 75; }
 
 nightschool="${NIGHTSCHOOL:-$(dirname "$here")/.venv/bin/nightschool}"
 [ -x "$nightschool" ] || nightschool=$(command -v nightschool) || { echo "error: nightschool is not installed" >&2; exit 78; }
@@ -133,8 +133,9 @@ esac
 [ "$ending" = stopped ] || signals=0 # what is left to do takes seconds
 [ "$code" -ge 64 ] && [ "$ending" != stopped ] && grep -hE '^(error|hint): ' "$log" | tail -2 >&2
 
-# Documents that the model in service has learned leave the daily buffer; after a rollback they come back.
-case $code in 0 | 30) [ ! -d training_data/documents ] || stage rag settle ;; esac
+# Documents that the model in service has learned leave the daily buffer, and after a rollback they come back: tonight's,
+# or one of the day's.
+case $code in 0 | 10 | 20 | 21 | 30) [ ! -d training_data/documents ] || stage rag settle ;; esac
 
 # Clean-up: old generations (never the incumbent, never what a rollback needs) and logs older than 90 days.
 stage versions prune

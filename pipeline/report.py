@@ -88,8 +88,9 @@ def write_page(settings: Settings, path: Path, days: int, run: str | None, now: 
 
 def evolution_report(settings: Settings, now: float | None = None) -> dict[str, Any]:
     """The evolution of the model so far, as docs/evolution-report.schema.json describes it."""
+    least, target = settings.dataset.min_failures_to_train, settings.deploy.rollback_threshold_success
     with reading(settings.layout.metrics) as db:
-        return evolution.told(db, settings.model.name, time.time() if now is None else now)
+        return evolution.told(db, settings.model.name, time.time() if now is None else now, least, target)
 
 
 def write_evolution_report(settings: Settings, path: Path) -> dict[str, Any]:

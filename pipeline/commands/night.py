@@ -30,7 +30,8 @@ _SHOWN = 5  # answers side by side, before an approval
 @commands.command()
 def harvest(
     since: Annotated[
-        str | None, typer.Option(help="From when (2026-11-20 or 2026-11-20T22:00). Default: a day ago.")
+        str | None,
+        typer.Option(help="From when (2026-11-20T22:00). Default: where its last harvest ended, or a day."),
     ] = None,
     until: Annotated[str | None, typer.Option(help="Until when. Default: now.")] = None,
     teacher: Annotated[

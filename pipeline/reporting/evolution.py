@@ -13,14 +13,17 @@ from pipeline.metrics.intervals import wilson
 _LISTED = 50  # attempts, the newest
 
 
-def told(db: sqlite3.Connection, agent: str, now: float) -> dict[str, Any]:
+def told(db: sqlite3.Connection, agent: str, now: float, least_failures: int, target: float) -> dict[str, Any]:
     """The report.
 
     Args:
         db: the store.
         agent: the model's public name.
         now: seconds since 1970.
+        least_failures: for which another night is worth its work.
+        target: the live success that a model should reach, a share.
     """
+    evolve = evolutions.should_evolve(db, agent, now, least_failures=least_failures, target=target)
     rate = evolutions.success_rate(db, agent)
     return {
         "schema": 1,
@@ -35,9 +38,7 @@ def told(db: sqlite3.Connection, agent: str, now: float) -> dict[str, Any]:
         "kpis": _kpis(kpis.latest(db, agent)),
         "trajectory": evolutions.trajectory(db, agent),
         "strategies": _strategies(db, agent),
-        "recommendation": _recommendation(
-            evolutions.should_evolve(db, agent, now), evolutions.should_retire(db, agent, now)
-        ),
+        "recommendation": _recommendation(evolve, evolutions.should_retire(db, agent, now)),
     }
 
 

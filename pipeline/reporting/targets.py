@@ -8,7 +8,7 @@ from pipeline.metrics.intervals import wilson
 State = Literal["met", "missed", "unclear", "not in use", "not measured"]
 
 _STEPS = {
-    "latency": "`nightschool versions list`: is a new version slower? logs/serve.log tells what the engine does",
+    "latency": "`nightschool versions list`: is a new version slower? logs/nightschool.log tells what the gateway does",
     "errors": "`nightschool doctor`, then the last lines of logs/nightschool.log",
     "trained alone": "is the index used as meant? retrieval.history and retrieval.tools say how many passages go in",
     "with history": "retrieval.history and retrieval.similarity in nightschool.toml decide",

@@ -32,7 +32,9 @@ class Harvest(Section):
     )
     sources: Listed = Field([], description="more places to read: kind or kind:path, see `nightschool sources`")
 
-    hours: float = Field(24, gt=0, description="how far back a night looks when --since is not given")
+    hours: float = Field(
+        24, gt=0, description="how far back a night looks at least, however lately a source was harvested"
+    )
     minutes: float = Field(
         60, gt=0, description="no failure is begun later than this; what is left waits, new failures go first"
     )
