@@ -11,8 +11,8 @@ writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_i
         `…/README.md`                                   the card: what is in here, for people and for `datasets`
         `…/dataset.json`                                counts, hashes, configuration; last, so it makes all complete
 
-A rewrite is *new* until a generation in the current lineage has been trained on it; rolling a generation back makes
-its rows new again by itself.
+A rewrite is *new* until a generation in the current lineage has been trained on it: on this very answer, not only on
+another one to the same interaction. Rolling a generation back makes its rows new again by itself.
 """
 
 import time
@@ -40,6 +40,7 @@ from pipeline.lib.problems import Problems
 from pipeline.lib.records import Interaction, Message, Rewrite
 from pipeline.lib.sampling import Sample
 from pipeline.lib.signals import Verdict, verdict
+from pipeline.lib.trained_answers import answer_hash, knows
 
 MANIFEST = "dataset.json"
 _Record = TypeVar("_Record", Rewrite, Interaction)
@@ -77,8 +78,8 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     rewrites = [each.record for each in sieve.kept if isinstance(each.record, Rewrite)]
     good = [each.record for each in sieve.kept if isinstance(each.record, Interaction)]
 
-    trained = generations.incumbent(layout).interaction_ids
-    new = sum(rewrite.interaction_id not in trained for rewrite in rewrites)
+    trained = generations.incumbent(layout).trained_answers
+    new = sum(not knows(trained, rewrite.interaction_id, answer_hash(rewrite.output)) for rewrite in rewrites)
     counts: dict[str, Any] = {
         "new": new,
         "rewrites": len(rewrites),

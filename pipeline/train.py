@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.backends.trainers import choice
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.presets import Recipe, recipe
-from pipeline.lib import exclusions, generations, harvests, jsonl, lineage
+from pipeline.lib import exclusions, generations, harvests, jsonl, lineage, trained_answers
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
 from pipeline.lib.files import point, publish_folder, read_json, require_disk, sha256, write_bytes, write_json
@@ -62,7 +62,7 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
 
     job = _job(settings, run, chosen, rows, continued, show_progress)
     if continued is not None:
-        new, known = _rewrites(settings, run, parent)
+        new, known = _rewrites(settings, run, parent, rows)
         job = replace(job, new=new, known=known)
     result = choice.trainer(chosen.method).train(job)
     facts = {
@@ -154,19 +154,22 @@ def _dataset(settings: Settings, run: str, table: str) -> tuple[dict[str, Any], 
         "table": table,
         "sha256": recorded[table],
         "rows": len(rows),
-        "interaction_ids": "interaction_ids.jsonl",
+        "interaction_ids": trained_answers.FILE,
     }
     return facts, rows
 
 
-def _rewrites(settings: Settings, run: str, incumbent: Generation) -> tuple[frozenset[str], frozenset[str]]:
-    """Those that the incumbent has not learned from (later rounds of a night go on with them), and the others."""
+def _rewrites(
+    settings: Settings, run: str, incumbent: Generation, rows: list[dict[str, Any]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Those that the incumbent has not learned (later rounds of a night go on with them), and the others."""
     told = settings.layout.dataset(run) / PROVENANCE
     if not told.is_file():  # a dataset that somebody else has made: all its rows are alike
         return frozenset(), frozenset()
-    rows = jsonl.read(told)
-    rewrites = frozenset(row["interaction_id"] for row in rows if row["origin"] == "rewrite")
-    return rewrites - incumbent.interaction_ids, rewrites & incumbent.interaction_ids
+    rewrites = frozenset(row["interaction_id"] for row in jsonl.read(told) if row["origin"] == "rewrite")
+    trained, answers = incumbent.trained_answers, trained_answers.taught(rows)
+    known = frozenset(each for each in rewrites if trained_answers.knows(trained, each, answers.get(each)))
+    return rewrites - known, known
 
 
 def _require_rows(method: str, table: str, rows: list[dict[str, Any]]) -> None:
@@ -179,14 +182,15 @@ def _require_rows(method: str, table: str, rows: list[dict[str, Any]]) -> None:
 
 def _publish(layout: Layout, facts: dict[str, Any], result: Result, job: Job, parent: Generation | None) -> Generation:
     """Give the adapter its name: all files, their hashes, the manifest last, then the folder by rename."""
-    trained = result.learned | (parent.interaction_ids if parent is not None else set())
+    before, answers = parent.trained_answers if parent is not None else {}, trained_answers.taught(job.rows)
+    trained = {**before, **{each: answers.get(each) for each in result.learned}}
 
     def fill(temporary: Path) -> None:
         shutil.copytree(job.output, temporary, dirs_exist_ok=True)
         # The library writes tensors readable by their owner only; a server may run as somebody else.
         os.chmod(temporary / ADAPTER_FILE, 0o644)  # noqa: PTH101
         jsonl.write(temporary / "training_curve.jsonl", result.curve)
-        jsonl.write(temporary / "interaction_ids.jsonl", ({"id": each} for each in sorted(trained)))
+        trained_answers.write(temporary, trained)
         write_bytes(temporary / "README.md", _card(facts).encode())
         hashes = {path.name: sha256(path) for path in sorted(temporary.iterdir()) if path.is_file()}
         write_json(temporary / MANIFEST, {**facts, "sha256": hashes})

@@ -10,6 +10,7 @@ from pipeline.lib import generations, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, NothingToDo
 from pipeline.lib.files import point, read_json, sha256, write_json
+from pipeline.lib.trained_answers import answer_hash
 
 RUN, EARLIER = "20261120T020000Z", "20261119T020000Z"
 TABLES = {
@@ -193,16 +194,35 @@ def test_replay_takes_only_confirmed_answers_half_as_many_as_rewrites(settings: 
     assert again == table(settings, "sft.jsonl")
 
 
-def test_rewrites_that_the_incumbent_learnt_are_not_new_until_it_is_rolled_back(settings: Settings):
-    harvested(settings.home, *(rewrite(number) for number in range(6)))
+def serving(settings: Settings, *lines: dict[str, Any]) -> None:
+    """With an incumbent that was trained on this."""
     folder = settings.layout.generation(EARLIER)
     write_json(folder / generations.MANIFEST, {"id": EARLIER, "parent": "base", "sha256": {}})
-    jsonl.write(folder / "interaction_ids.jsonl", [{"id": f"{number:024x}"} for number in range(6)])
+    jsonl.write(folder / "interaction_ids.jsonl", lines)
     point(settings.layout.current, EARLIER)
+
+
+def test_rewrites_that_the_incumbent_learnt_are_not_new_until_it_is_rolled_back(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(6)))
+    serving(settings, *({"id": f"{number:024x}"} for number in range(6)))
     with pytest.raises(NothingToDo, match="0 new rewrites"):
         build_dataset(settings, RUN, dry_run=True)
     settings.layout.current.unlink()
     assert build_dataset(settings, RUN, dry_run=True)["new"] == 6
+
+
+def test_a_better_answer_to_what_was_trained_on_before_is_new(settings: Settings):
+    replayed, rewritten = range(2), range(2, 5)
+    serving(
+        settings,
+        *({"id": f"{number:024x}", "answer": answer_hash(f"good {number}")} for number in replayed),
+        *({"id": f"{number:024x}", "answer": answer_hash(f"right {number}")} for number in rewritten),
+    )
+    harvested(settings.home, *(rewrite(number) for number in rewritten), day="20261119")
+    with pytest.raises(NothingToDo, match="0 new rewrites"):
+        build_dataset(settings, RUN, dry_run=True)
+    harvested(settings.home, *(rewrite(number, output=f"edited {number}") for number in range(5)))
+    assert build_dataset(settings, RUN, dry_run=True)["new"] == 5
 
 
 def test_a_line_that_is_no_rewrite_is_named(settings: Settings):

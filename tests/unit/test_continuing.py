@@ -1,16 +1,18 @@
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import candidates
 import pytest
 
-from pipeline.backends.trainers.interface import Job
-from pipeline.lib import exclusions
+from pipeline.backends.trainers.interface import Job, Result
+from pipeline.lib import exclusions, jsonl
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NightschoolError
 from pipeline.lib.files import point
+from pipeline.lib.generations import ADAPTER_FILE
+from pipeline.lib.trained_answers import answer_hash, taught
 from pipeline.train import train
 
 RUN, LAST, OTHER = "20260103T000000Z", "20260101T000000Z", "20260102T000000Z"
@@ -26,13 +28,12 @@ def settings(tmp_path: Path) -> Settings:
     generation(made, LAST, ["a"])
     generation(made, OTHER, ["b"])
     point(made.layout.current, LAST)
-    folder = tmp_path / "training_data" / RUN
-    folder.mkdir(parents=True)
-    row = json.dumps({"messages": [], "interaction_id": "c"}) + "\n"
-    (folder / "sft.jsonl").write_text(row)
-    manifest = {"run": RUN, "sha256": {"sft.jsonl": hashlib.sha256(row.encode()).hexdigest()}}
-    (folder / "dataset.json").write_text(json.dumps(manifest))
+    candidates.write_table(tmp_path, RUN, "sft.jsonl", [row("c")])
     return made
+
+
+def row(identity: str, answer: str = "right") -> dict[str, Any]:
+    return {"messages": [{"role": "assistant", "content": answer}], "interaction_id": identity}
 
 
 def generation(settings: Settings, run: str, ids: list[str], rank: int = 16) -> None:
@@ -94,19 +95,70 @@ class Asked:
         raise NightschoolError("enough")
 
 
+def told(settings: Settings, origins: dict[str, str]) -> None:
+    """The dataset's provenance."""
+    lines = [{"interaction_id": each, "origin": origin} for each, origin in origins.items()]
+    jsonl.write(settings.layout.dataset(RUN) / "provenance.jsonl", lines)
+
+
 @pytest.mark.parametrize(
-    ("told", "new", "known"),
+    ("origins", "new", "known"),
     [({"a": "rewrite", "c": "rewrite", "g": "replay"}, {"c"}, {"a"}), ({}, set(), set())],
     ids=["what the incumbent has not learned is new", "of a dataset that does not say so nothing is known"],
 )
 def test_the_trainer_is_told_what_is_new(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, told: dict[str, str], new: set[str], known: set[str]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, origins: dict[str, str], new: set[str], known: set[str]
 ):
     asked = Asked()
     monkeypatch.setattr("pipeline.train.choice.trainer", lambda method: asked)
-    if told:
-        lines = [json.dumps({"interaction_id": each, "origin": origin}) for each, origin in told.items()]
-        (settings.layout.dataset(RUN) / "provenance.jsonl").write_text("\n".join(lines) + "\n")
+    if origins:
+        told(settings, origins)
     with pytest.raises(NightschoolError, match="enough"):
         train(settings, RUN, dry_run=False, show_progress=False)
     assert (asked.job.new, asked.job.known) == (new, known)
+
+
+def test_a_better_answer_to_what_the_incumbent_was_taught_is_new(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    asked = Asked()
+    monkeypatch.setattr("pipeline.train.choice.trainer", lambda method: asked)
+    lines = [{"id": "a", "answer": answer_hash("liked")}, {"id": "b", "answer": answer_hash("right")}]
+    jsonl.write(settings.layout.generation(LAST) / "interaction_ids.jsonl", lines)
+    candidates.write_table(settings.home, RUN, "sft.jsonl", [row("a", "edited"), row("b")])
+    told(settings, {"a": "rewrite", "b": "rewrite"})
+    with pytest.raises(NightschoolError, match="enough"):
+        train(settings, RUN, dry_run=False, show_progress=False)
+    assert (asked.job.new, asked.job.known) == ({"a"}, {"b"})
+
+
+class Trained:
+    """In a trainer's place: has learned every row."""
+
+    def train(self, job: Job) -> Result:
+        job.output.mkdir(parents=True)
+        (job.output / ADAPTER_FILE).write_bytes(b"tensors")
+        return Result({"steps": 1, "loss": 0.1}, [], {}, {each["interaction_id"] for each in job.rows})
+
+
+def test_a_generation_says_which_answers_it_and_its_start_were_taught(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.train.choice.trainer", lambda method: Trained())
+    candidates.write_table(settings.home, RUN, "sft.jsonl", [row("c"), row("d", "liked")])
+    train(settings, RUN, dry_run=False, show_progress=False)
+    assert list(jsonl.read(settings.layout.generation(RUN) / "interaction_ids.jsonl")) == [
+        {"id": "a"},
+        {"id": "c", "answer": answer_hash("right")},
+        {"id": "d", "answer": answer_hash("liked")},
+    ]
+
+
+def test_only_good_answers_are_written_down_as_taught():
+    def said(answer: str) -> list[dict[str, str]]:
+        return [{"role": "assistant", "content": answer}]
+
+    pair = {"prompt": [], "chosen": said("4"), "rejected": said("5"), "interaction_id": "a"}
+    alone = [
+        {"completion": said(answer), "label": label, "interaction_id": "b"}
+        for answer, label in (("4", True), ("5", False))
+    ]
+    assert taught([pair, *alone]) == {"a": answer_hash("4"), "b": answer_hash("4")}
