@@ -5,7 +5,8 @@ reads   `training_data/<run>/sft.jsonl` (dpo: `preferences.jsonl`, kto: `unpaire
 writes  `loras/<run>/adapter_model.safetensors`, `adapter_config.json`, `README.md`, `training_curve.jsonl`,
         `interaction_ids.jsonl`, and last `generation.json`; `loras/latest`
 
-A training that is killed leaves checkpoints in `loras/.<run>.<method>.work/` and goes on from the last one.
+A training that is killed leaves checkpoints in `loras/.<run>.<method>.<training>.work/` and goes on from the last one:
+`<training>` is a hash of start, rows and recipe, and one that would begin otherwise does not go on.
 """
 
 import os
@@ -24,6 +25,7 @@ from pipeline.lib.files import point, publish_folder, read_json, require_disk, s
 from pipeline.lib.generations import ADAPTER_FILE, MANIFEST, Generation
 from pipeline.lib.layout import Layout
 from pipeline.lib.logs import logger
+from pipeline.lib.records import content_id
 
 DATASET, PROVENANCE = "dataset.json", "provenance.jsonl"
 
@@ -40,7 +42,7 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
 
     Raises:
         NothingToDo: the dataset has been trained already, or has no rows for this method.
-        UsageError: there is no such dataset.
+        UsageError: there is no such dataset, or something in it has been revoked since it was built.
         DiskError: too little disk.
         ConfigurationError: no base model, or `loras/current` belongs to another.
         NightschoolError: nothing that may be called trained came out.
@@ -51,32 +53,32 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
         raise NothingToDo(f"{run} has been trained already", f"its adapter is {folder}")
     table = choice.TABLES[settings.train.method]
     dataset, rows = _dataset(settings, run, table)
+    ids = {str(row["interaction_id"]) for row in rows}
+    _require_allowed(settings, run, ids)
     require_disk(settings.home, settings.night.minimum_disk_gb)
     chosen, base = recipe(settings.train), _base(settings)
     _require_rows(chosen.method, table, rows)
     parent = generations.incumbent(layout)
     continued = _continued(settings, parent if start is None else generations.read(layout, start), chosen, base)
+    begins = continued.id if continued else generations.BASE
     if dry_run:
-        begins = continued.id if continued else generations.BASE
         return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "start": begins, "recipe": asdict(chosen)}
 
-    job = _job(settings, run, chosen, rows, continued, show_progress)
-    if continued is not None:
-        new, known = _rewrites(settings, run, parent, rows)
-        job = replace(job, new=new, known=known)
-    result = choice.trainer(chosen.method).train(job)
-    facts = {
-        "id": run,
-        "parent": parent.id,
-        "continues": continued is not None,
-        "start": continued.id if continued else generations.BASE,
+    new, known = _rewrites(settings, run, parent, rows) if continued else (frozenset(), frozenset())
+    began = {
+        "start": begins,
         "base": base,
         "dataset": dataset,
         "config": {"preset": settings.train.preset, **asdict(chosen)},
-        "metrics": result.metrics,
-        "versions": result.versions,
         "seed": settings.train.seed,
     }
+    work = _work_folder(layout, run, chosen.method, content_id(began, sorted(new), sorted(known)))
+    job = replace(_job(settings, chosen, rows, continued, work, show_progress), new=new, known=known)
+    result = choice.trainer(chosen.method).train(job)
+    # While it trained, somebody may have taken something back.
+    _require_allowed(settings, run, ids | (continued.interaction_ids if continued else set()))
+    facts = {"id": run, "parent": parent.id, "continues": continued is not None, **began}
+    facts |= {"metrics": result.metrics, "versions": result.versions}
     generation = _publish(layout, facts, result, job, continued)
     shutil.rmtree(job.work, ignore_errors=True)
     place = str(folder.relative_to(settings.home))
@@ -102,9 +104,7 @@ def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict
     if not chosen.continues or start.id == generations.BASE:
         return None
     lineage.require_same_base(start, str(base["sha256"]), settings)
-    excluded = exclusions.read(settings.layout)
-    gone = {*excluded.interactions, *harvests.rows_of(settings.layout, excluded.users)}
-    if gone & start.interaction_ids:
+    if _excluded(settings) & start.interaction_ids:
         logger.warning("%s was trained on what has been revoked since: this training begins at the base", start.id)
         return None
     config = start.manifest.get("config", {})
@@ -114,15 +114,39 @@ def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict
     return start
 
 
+def _excluded(settings: Settings) -> set[str]:
+    """Interactions that have been revoked, or are in quarantine."""
+    excluded = exclusions.read(settings.layout)
+    return {*excluded.interactions, *harvests.rows_of(settings.layout, excluded.users)}
+
+
+def _require_allowed(settings: Settings, run: str, interactions: set[str]) -> None:
+    """A dataset knows nothing of what was taken back after it had been built."""
+    if gone := len(_excluded(settings) & interactions):
+        raise UsageError(
+            f"{run} would be trained on what has been revoked or is in quarantine ({gone} interactions)",
+            "`nightschool build-dataset` makes a dataset without them",
+        )
+
+
+def _work_folder(layout: Layout, run: str, method: str, training: str) -> Path:
+    """Where this very training keeps its checkpoints; what others of the same run have left is removed."""
+    work = layout.loras / f".{run}.{method}.{training}.work"
+    for other in layout.loras.glob(f".{run}.*.work"):
+        if other != work:
+            logger.warning("checkpoints of a training that began otherwise are removed: %s", other.name)
+            shutil.rmtree(other, ignore_errors=True)
+    return work
+
+
 def _job(
     settings: Settings,
-    run: str,
     chosen: Recipe,
     rows: list[dict[str, Any]],
     continued: Generation | None,
+    work: Path,
     show_progress: bool,
 ) -> Job:
-    work = settings.layout.loras / f".{run}.{chosen.method}.work"
     return Job(
         base=settings.base_folder,
         revision=settings.model.revision,

@@ -9,7 +9,7 @@ from pipeline.backends.trainers.interface import Job, Result
 from pipeline.lib import exclusions, jsonl
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import NightschoolError
+from pipeline.lib.errors import NightschoolError, UsageError
 from pipeline.lib.files import point
 from pipeline.lib.generations import ADAPTER_FILE
 from pipeline.lib.trained_answers import answer_hash, taught
@@ -130,6 +130,52 @@ def test_a_better_answer_to_what_the_incumbent_was_taught_is_new(settings: Setti
     assert (asked.job.new, asked.job.known) == ({"a"}, {"b"})
 
 
+@pytest.mark.parametrize("action", ["revoke", "quarantine"])
+def test_a_dataset_with_rows_that_were_taken_back_since_is_refused(settings: Settings, action: exclusions.Action):
+    provenance = [{"interaction_id": "c", "user": "anna", "origin": "rewrite"}]
+    jsonl.write(settings.layout.dataset(RUN) / "provenance.jsonl", provenance)
+    exclusions.record(settings.layout, action, "ben", None, "asked for it")
+    assert begins(settings) == LAST
+    exclusions.record(settings.layout, action, "anna", None, "asked for it")
+    with pytest.raises(UsageError, match=r"revoked or is in quarantine \(1 interactions\)"):
+        begins(settings)
+
+
+class Interrupted(Asked):
+    """In a trainer's place: is killed after its first checkpoint."""
+
+    def train(self, job: Job) -> Any:
+        (job.work / "checkpoint-1").mkdir(parents=True, exist_ok=True)
+        return super().train(job)
+
+
+@pytest.mark.parametrize("change", ["nothing", "start", "recipe", "rows", "what is new"])
+def test_only_a_training_that_began_the_same_goes_on_from_a_checkpoint(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, change: str
+):
+    trainer = Interrupted()
+    monkeypatch.setattr("pipeline.train.choice.trainer", lambda method: trainer)
+    told(settings, {"c": "rewrite"})
+
+    def interrupted(**more: Any) -> Path:
+        with pytest.raises(NightschoolError, match="enough"):
+            train(settings.model_copy(update=more), RUN, dry_run=False, show_progress=False)
+        return trainer.job.work
+
+    first, more = interrupted(), {}
+    if change == "start":
+        point(settings.layout.current, OTHER)
+    elif change == "recipe":
+        more = {"train": settings.train.model_copy(update={"learning_rate": 1e-4})}
+    elif change == "rows":
+        candidates.write_table(settings.home, RUN, "sft.jsonl", [row("c", "better")])
+    elif change == "what is new":
+        told(settings, {"c": "replay"})
+    second = interrupted(**more)
+    assert (first == second) == (change == "nothing")
+    assert list(settings.layout.loras.glob(".*.work")) == [second]
+
+
 class Trained:
     """In a trainer's place: has learned every row."""
 
@@ -150,6 +196,21 @@ def test_a_generation_says_which_answers_it_and_its_start_were_taught(
         {"id": "c", "answer": answer_hash("right")},
         {"id": "d", "answer": answer_hash("liked")},
     ]
+
+
+@pytest.mark.parametrize("interaction", ["c", "a"], ids=["a row", "what its start was taught"])
+def test_what_was_taken_back_during_a_training_is_not_in_a_generation(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, interaction: str
+):
+    class Slow(Trained):
+        def train(self, job: Job) -> Result:
+            exclusions.record(settings.layout, "revoke", None, interaction, "asked for it")
+            return super().train(job)
+
+    monkeypatch.setattr("pipeline.train.choice.trainer", lambda method: Slow())
+    with pytest.raises(UsageError, match="revoked"):
+        train(settings, RUN, dry_run=False, show_progress=False)
+    assert not settings.layout.generation(RUN).exists()
 
 
 def test_only_good_answers_are_written_down_as_taught():
