@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends.trainers import choice
+from pipeline.backends.trainers import adapter_files, choice
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.presets import Recipe, recipe
 from pipeline.lib import exclusions, generations, harvests, jsonl, lineage, trained_answers
@@ -45,6 +45,7 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
         UsageError: there is no such dataset, or something in it has been revoked since it was built.
         DiskError: too little disk.
         ConfigurationError: no base model, or `loras/current` belongs to another.
+        BadRecordError: the start has no readable configuration.
         NightschoolError: nothing that may be called trained came out.
     """
     layout = settings.layout
@@ -61,6 +62,8 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
     parent = generations.incumbent(layout)
     continued = _continued(settings, parent if start is None else generations.read(layout, start), chosen, base)
     begins = continued.id if continued else generations.BASE
+    if continued and not isinstance(chosen.targets, str):  # an adapter keeps the layers that it began with
+        chosen = replace(chosen, targets=adapter_files.targets(continued.folder))
     if dry_run:
         return {"dry_run": True, "run": run, "rows": len(rows), "base": base, "start": begins, "recipe": asdict(chosen)}
 
@@ -99,7 +102,7 @@ def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict
     """The generation whose weights are trained on; none: the training begins at the base model.
 
     So it does where the start was trained on something that has been revoked since, for weights do not forget; and
-    where its adapter is of another size.
+    where its adapter is of another size, or adapts fewer layers.
     """
     if not chosen.continues or start.id == generations.BASE:
         return None
@@ -107,9 +110,8 @@ def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict
     if _excluded(settings) & start.interaction_ids:
         logger.warning("%s was trained on what has been revoked since: this training begins at the base", start.id)
         return None
-    config = start.manifest.get("config", {})
-    if (config.get("rank"), config.get("alpha")) != (chosen.rank, chosen.alpha):
-        logger.warning("%s has another rank or alpha: this training begins at the base", start.id)
+    if not adapter_files.suits(start.folder, chosen):
+        logger.warning("%s has another rank or alpha, or fewer layers: this training begins at the base", start.id)
         return None
     return start
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import candidates
 import pytest
 
 from pipeline.backends.trainers.interface import Job, Result
+from pipeline.backends.trainers.presets import ATTENTION
 from pipeline.lib import exclusions, jsonl
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -36,12 +38,17 @@ def row(identity: str, answer: str = "right") -> dict[str, Any]:
     return {"messages": [{"role": "assistant", "content": answer}], "interaction_id": identity}
 
 
-def generation(settings: Settings, run: str, ids: list[str], rank: int = 16) -> None:
+def generation(
+    settings: Settings, run: str, ids: list[str], rank: int = 16, layers: Sequence[str] = (*ATTENTION, "up_proj")
+) -> None:
+    """Its manifest says what the recipe wanted, the adapter's own configuration what there is."""
     folder = settings.layout.generation(run)
     folder.mkdir(parents=True)
-    config = {"rank": rank, "alpha": 32}
+    config = {"rank": 16, "alpha": 32, "targets": "all-linear"}
     manifest = {"id": run, "base": {"sha256": base_sha256(settings.base_folder)}, "config": config, "sha256": {}}
     (folder / "interaction_ids.jsonl").write_text("".join(json.dumps({"id": each}) + "\n" for each in ids))
+    written = {"r": rank, "lora_alpha": 32, "target_modules": list(layers)}
+    (folder / "adapter_config.json").write_text(json.dumps(written))
     (folder / "generation.json").write_text(json.dumps(manifest))
 
 
@@ -56,8 +63,7 @@ def test_a_training_goes_on_from_what_is_current_or_from_what_it_is_told(setting
 
 
 def test_a_preset_that_does_not_continue_begins_at_the_base(settings: Settings):
-    classic = settings.model_copy(update={"train": settings.train.model_copy(update={"preset": "council"})})
-    assert begins(classic, OTHER) == "base"
+    assert begins(with_preset(settings, "council"), OTHER) == "base"
 
 
 def test_weights_that_were_taught_what_was_revoked_are_not_gone_on_from(settings: Settings):
@@ -78,6 +84,25 @@ def test_so_it_is_with_everything_that_a_revoked_person_gave(settings: Settings)
 def test_an_adapter_of_another_size_is_not_gone_on_from(settings: Settings):
     generation(settings, "20260102T000001Z", [], rank=8)
     assert begins(settings, "20260102T000001Z") == "base"
+
+
+def with_preset(settings: Settings, preset: str) -> Settings:
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"preset": preset})})
+
+
+@pytest.mark.parametrize("prefix", ["", "model.layers.0.self_attn."], ids=["kinds of layers", "each layer in full"])
+def test_all_linear_layers_are_not_trained_on_from_an_adapter_of_the_attention_only(settings: Settings, prefix: str):
+    council, whole = "20260102T000001Z", "20260102T000002Z"
+    generation(settings, council, [], layers=[prefix + each for each in ATTENTION])
+    generation(settings, whole, [], layers=[*(prefix + each for each in ATTENTION), "model.layers.0.mlp.up_proj"])
+    assert begins(settings, council) == "base"
+    assert begins(settings, whole) == whole
+    assert begins(with_preset(settings, "evening"), council) == council
+
+
+def test_an_adapter_of_more_layers_than_the_preset_asks_for_keeps_them_and_the_recipe_says_so(settings: Settings):
+    done = train(with_preset(settings, "evening"), RUN, dry_run=True, show_progress=False)
+    assert (done["start"], done["recipe"]["targets"]) == (LAST, tuple(sorted([*ATTENTION, "up_proj"])))
 
 
 def test_a_start_that_does_not_exist_is_one_clear_error(settings: Settings):
