@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,7 @@ def test_building_needs_no_datasets_library_and_no_torch(settings: Settings):
     harvested(settings.home, *(rewrite(number) for number in range(5)))
     code = f"""
 import sys
+import time
 from pathlib import Path
 from pipeline.build_dataset import build_dataset
 from pipeline.lib.config import Settings
@@ -272,3 +274,19 @@ def test_one_person_of_many_gets_no_more_than_the_share(settings: Settings):
     kept = [row["user"] for row in table(settings, "provenance.jsonl")]
     assert 1 <= kept.count("attacker") <= 0.01 * len(kept)
     assert result["dropped"] == {"more than one person's share": 30 - kept.count("attacker")}
+
+
+def test_a_question_that_was_learned_when_it_was_asked_before_is_no_exam_question(settings: Settings):
+    now = time.time()
+    check = {"check": {"type": "text", "equals": "this"}}
+    words = {10: "x = 1 + 1", 11: "liked before", 12: "never asked before", 13: "hidden and trained on"}
+    share = settings.dataset.model_copy(update={"hidden_share": 0.999999, "min_failures_to_train": 1})
+    harvested(settings.home, *(rewrite(number) for number in range(5)))
+    serving(settings, {"id": f"{21:024x}"}, {"id": f"{13:024x}"})
+    logged(settings.home, *good_answer(21, "Liked  before", thumb=1))
+    for number, text in words.items():
+        (row,) = good_answer(number, text)
+        logged(settings.home, row | check | {"at": now, "session": "again"})
+    build_dataset(settings.model_copy(update={"dataset": share}), RUN, dry_run=False)
+    assert [row["messages"] for row in table(settings, "hidden.jsonl")] == [question("never asked before")]
+    assert "x = 1 + 1" in {row["messages"][0]["content"] for row in table(settings, "sft.jsonl")}
