@@ -11,8 +11,8 @@ writes  `training_data/<run>/sft.jsonl`                 {messages, interaction_i
         `…/README.md`                                   the card: what is in here, for people and for `datasets`
         `…/dataset.json`                                counts, hashes, configuration; last, so it makes all complete
 
-A rewrite is *new* until a generation in the current lineage has been trained on it; rolling a generation back makes
-its rows new again by itself.
+A rewrite is *new* until a generation in the current lineage has been trained on it: on this very answer, not only on
+another one to the same interaction. Rolling a generation back makes its rows new again by itself.
 """
 
 import time
@@ -37,9 +37,10 @@ from pipeline.lib.exclusions import Exclusions
 from pipeline.lib.files import publish_folder, sha256, write_bytes, write_json
 from pipeline.lib.logs import logger
 from pipeline.lib.problems import Problems
-from pipeline.lib.records import Interaction, Message, Rewrite
+from pipeline.lib.records import Interaction, Message, Rewrite, content_id
 from pipeline.lib.sampling import Sample
 from pipeline.lib.signals import Verdict, verdict
+from pipeline.lib.trained_answers import Answers, answer_hash, knows
 
 MANIFEST = "dataset.json"
 _Record = TypeVar("_Record", Rewrite, Interaction)
@@ -66,7 +67,9 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     latest, dropped = _latest(harvests.rewrites(layout), settings.harvest.quality_threshold)
     replay = Sample[Interaction](round(settings.dataset.replay * len(latest)), settings.dataset.seed)
     mix = Mix(layout.patterns, time.time())
-    hidden, liked = _from_sources(settings, {questions.key({"messages": each}) for each in exam}, latest, replay, mix)
+    asked = {questions.key({"messages": each}) for each in exam}
+    trained = generations.incumbent(layout).trained_answers
+    hidden, liked = _from_sources(settings, asked, latest, trained, replay, mix)
     removed: Counter[str] = Counter()
     candidates = [_replayed(each) for each in _clean(replay.items(), settings, removed)]
     candidates += [_replayed(each) for each in _rehearsed(settings, latest)]
@@ -77,8 +80,7 @@ def build_dataset(settings: Settings, run: str, dry_run: bool) -> dict[str, Any]
     rewrites = [each.record for each in sieve.kept if isinstance(each.record, Rewrite)]
     good = [each.record for each in sieve.kept if isinstance(each.record, Interaction)]
 
-    trained = generations.incumbent(layout).interaction_ids
-    new = sum(rewrite.interaction_id not in trained for rewrite in rewrites)
+    new = sum(not knows(trained, rewrite.interaction_id, answer_hash(rewrite.output)) for rewrite in rewrites)
     counts: dict[str, Any] = {
         "new": new,
         "rewrites": len(rewrites),
@@ -161,15 +163,22 @@ def _latest(rewrites: Iterable[Rewrite], threshold: float) -> tuple[dict[str, Re
 
 
 def _from_sources(
-    settings: Settings, exam: set[str], rewritten: dict[str, Rewrite], replay: Sample[Interaction], mix: Mix
+    settings: Settings,
+    exam: set[str],
+    rewritten: dict[str, Rewrite],
+    trained: Answers,
+    replay: Sample[Interaction],
+    mix: Mix,
 ) -> tuple[list[Interaction], set[str]]:
     """One pass over everything recorded: offers good answers for replay, those first that are like what is hard.
 
     Returns:
-        This week's hidden questions; and the interactions that were rewritten, but have been called good since by
+        This week's hidden questions, without those that were asked before and have been rewritten or trained on: they
+        would say how well it remembers; and the interactions that were rewritten, but have been called good since by
         something that counts for more than what had called them bad.
     """
     hidden: dict[str, Interaction] = {}
+    known: set[str] = set()  # hashes of questions, of which there are as many as were trained on
     liked: set[str] = set()
     weights = {rewrite.interaction_id: rewrite.weight for rewrite in rewritten.values()}
     now, share, group = time.time(), settings.dataset.hidden_share, settings.dataset.hidden_by
@@ -178,6 +187,8 @@ def _from_sources(
         good = _called_good(said)
         if good and said is not None and said.weight > weights.get(row["id"], 1.0):
             liked.add(row["id"])
+        if row["id"] in trained:
+            known.add(content_id(questions.key(row)))
         hide = questions.is_hidden(row, share, row["at"], now, group) and checks.usable(row.get("check"))
         if not good and not hide:
             continue
@@ -192,7 +203,8 @@ def _from_sources(
             hidden[key] = interaction
         elif key not in rewritten:
             replay.offer(key, interaction, mix.weight(interaction.question))
-    return list(hidden.values()), liked
+    unseen = [each for key, each in hidden.items() if key not in rewritten and content_id(key) not in known]
+    return unseen, liked
 
 
 def _rehearsed(settings: Settings, rewritten: dict[str, Rewrite]) -> list[Interaction]:

@@ -1,6 +1,6 @@
 """The training that is under way, or the last one.
 
-reads   `loras/.<run>.<method>.work/progress.jsonl` while it runs, then `loras/<run>/training_curve.jsonl`
+reads   `loras/.<run>.<method>.<training>.work/progress.jsonl` while it runs, then `loras/<run>/training_curve.jsonl`
 """
 
 from pathlib import Path

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.lib import jsonl
+from pipeline.lib import jsonl, trained_answers
 from pipeline.lib.errors import BadRecordError, UsageError
 from pipeline.lib.files import point, read_json, sha256, write_json
 from pipeline.lib.layout import Layout
@@ -50,10 +50,14 @@ class Generation:
         return recorded
 
     @property
+    def trained_answers(self) -> dict[str, str | None]:
+        """The interactions that this generation was trained on, each with the hash of its answer."""
+        return trained_answers.read(self.folder)
+
+    @property
     def interaction_ids(self) -> set[str]:
         """The interactions that this generation was trained on."""
-        path = self.folder / "interaction_ids.jsonl"
-        return {str(record["id"]) for record in jsonl.read(path)}
+        return set(self.trained_answers)
 
     def verify_files(self) -> None:
         """Compare every file with the hash that the manifest recorded.

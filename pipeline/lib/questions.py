@@ -71,8 +71,8 @@ def is_hidden(row: dict[str, Any], share: float, asked_at: float, now: float, gr
     """Whether a question that was asked at a moment is kept out of training now.
 
     A share of each week's questions, chosen by hash, is hidden until the week is over; then training may have them, and
-    other ones are hidden. So a hidden question has never been trained on. Questions that have the same `group` (the
-    field `session` or `user`) are hidden together.
+    other ones are hidden. Questions that have the same `group` (the field `session` or `user`) are hidden together.
+    Whoever makes an exam of them leaves out those that were asked before, where they were not hidden, and learned.
     """
     week = int(now // _WEEK)
     if int(asked_at // _WEEK) != week:

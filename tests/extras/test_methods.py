@@ -122,8 +122,8 @@ def test_a_continued_adapter_is_one_adapter(trained: Home) -> None:
 def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_the_same(trained: Home) -> None:
     command = (*FEW, "train", "--method", "dpo", "--start", "base", "--run", KILLED)
     training = trained.start(*command)
-    work = trained.folder / "loras" / f".{KILLED}.dpo.work"
-    wait_for(lambda: training.poll() is not None or any(work.glob("checkpoint-*/trainer_state.json")), 120)
+    loras, saved = trained.folder / "loras", f".{KILLED}.dpo.*.work/checkpoint-*/trainer_state.json"
+    wait_for(lambda: training.poll() is not None or any(loras.glob(saved)), 120)
     assert training.poll() is None, "the training ended before it could be killed"
     training.kill()
     training.communicate()

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import Home, make_home
 
+from pipeline.lib.trained_answers import answer_hash
+
 SAMPLES = Path(__file__).parent.parent / "unit" / "samples"
 
 
@@ -47,7 +49,8 @@ def test_an_open_webui_database_becomes_a_candidate_with_two_commands(
     assert {row["output"] for row in rewrites} == {"The capital of France is Paris, of course."}
     (row,) = with_chats.lines(f"training_data/{run}/sft.jsonl")
     assert row["messages"][-1]["content"] == "The capital of France is Paris, of course."
-    assert with_chats.lines(f"loras/{run}/interaction_ids.jsonl") == [{"id": row["interaction_id"]}]
+    trained = {"id": row["interaction_id"], "answer": answer_hash("The capital of France is Paris, of course.")}
+    assert with_chats.lines(f"loras/{run}/interaction_ids.jsonl") == [trained]
     again = with_chats.run("harvest")
     assert again.returncode == 10
     assert "decided already" in again.stderr

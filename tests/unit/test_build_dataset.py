@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.lib import generations, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, NothingToDo
 from pipeline.lib.files import point, read_json, sha256, write_json
+from pipeline.lib.trained_answers import answer_hash
 
 RUN, EARLIER = "20261120T020000Z", "20261119T020000Z"
 TABLES = {
@@ -193,16 +195,35 @@ def test_replay_takes_only_confirmed_answers_half_as_many_as_rewrites(settings: 
     assert again == table(settings, "sft.jsonl")
 
 
-def test_rewrites_that_the_incumbent_learnt_are_not_new_until_it_is_rolled_back(settings: Settings):
-    harvested(settings.home, *(rewrite(number) for number in range(6)))
+def serving(settings: Settings, *lines: dict[str, Any]) -> None:
+    """With an incumbent that was trained on this."""
     folder = settings.layout.generation(EARLIER)
     write_json(folder / generations.MANIFEST, {"id": EARLIER, "parent": "base", "sha256": {}})
-    jsonl.write(folder / "interaction_ids.jsonl", [{"id": f"{number:024x}"} for number in range(6)])
+    jsonl.write(folder / "interaction_ids.jsonl", lines)
     point(settings.layout.current, EARLIER)
+
+
+def test_rewrites_that_the_incumbent_learnt_are_not_new_until_it_is_rolled_back(settings: Settings):
+    harvested(settings.home, *(rewrite(number) for number in range(6)))
+    serving(settings, *({"id": f"{number:024x}"} for number in range(6)))
     with pytest.raises(NothingToDo, match="0 new rewrites"):
         build_dataset(settings, RUN, dry_run=True)
     settings.layout.current.unlink()
     assert build_dataset(settings, RUN, dry_run=True)["new"] == 6
+
+
+def test_a_better_answer_to_what_was_trained_on_before_is_new(settings: Settings):
+    replayed, rewritten = range(2), range(2, 5)
+    serving(
+        settings,
+        *({"id": f"{number:024x}", "answer": answer_hash(f"good {number}")} for number in replayed),
+        *({"id": f"{number:024x}", "answer": answer_hash(f"right {number}")} for number in rewritten),
+    )
+    harvested(settings.home, *(rewrite(number) for number in rewritten), day="20261119")
+    with pytest.raises(NothingToDo, match="0 new rewrites"):
+        build_dataset(settings, RUN, dry_run=True)
+    harvested(settings.home, *(rewrite(number, output=f"edited {number}") for number in range(5)))
+    assert build_dataset(settings, RUN, dry_run=True)["new"] == 5
 
 
 def test_a_line_that_is_no_rewrite_is_named(settings: Settings):
@@ -215,6 +236,7 @@ def test_building_needs_no_datasets_library_and_no_torch(settings: Settings):
     harvested(settings.home, *(rewrite(number) for number in range(5)))
     code = f"""
 import sys
+import time
 from pathlib import Path
 from pipeline.build_dataset import build_dataset
 from pipeline.lib.config import Settings
@@ -252,3 +274,19 @@ def test_one_person_of_many_gets_no_more_than_the_share(settings: Settings):
     kept = [row["user"] for row in table(settings, "provenance.jsonl")]
     assert 1 <= kept.count("attacker") <= 0.01 * len(kept)
     assert result["dropped"] == {"more than one person's share": 30 - kept.count("attacker")}
+
+
+def test_a_question_that_was_learned_when_it_was_asked_before_is_no_exam_question(settings: Settings):
+    now = time.time()
+    check = {"check": {"type": "text", "equals": "this"}}
+    words = {10: "x = 1 + 1", 11: "liked before", 12: "never asked before", 13: "hidden and trained on"}
+    share = settings.dataset.model_copy(update={"hidden_share": 0.999999, "min_failures_to_train": 1})
+    harvested(settings.home, *(rewrite(number) for number in range(5)))
+    serving(settings, {"id": f"{21:024x}"}, {"id": f"{13:024x}"})
+    logged(settings.home, *good_answer(21, "Liked  before", thumb=1))
+    for number, text in words.items():
+        (row,) = good_answer(number, text)
+        logged(settings.home, row | check | {"at": now, "session": "again"})
+    build_dataset(settings.model_copy(update={"dataset": share}), RUN, dry_run=False)
+    assert [row["messages"] for row in table(settings, "hidden.jsonl")] == [question("never asked before")]
+    assert "x = 1 + 1" in {row["messages"][0]["content"] for row in table(settings, "sft.jsonl")}

@@ -349,12 +349,13 @@ def test_who_holds_a_lock_is_known_without_trying_it(home: Path):
 
 
 def test_a_training_that_is_under_way_shows_its_steps(home: Path):
-    work = home / "loras" / ".20261121T020000Z.sft.work"
+    work = home / "loras" / ".20261121T020000Z.sft.0123abcd.work"
     points = [{"step": step, "steps": 40, "loss": 1 / step} for step in (10, 20, 20, 30)]
     jsonl.append(work / "progress.jsonl", points)
     with client_of(home) as client, locked(home / "logs" / "train.lock", "train"):
         training = client.get("/api/status").json()["data"]["training_status"]
     assert (training["state"], training["step"], training["steps"]) == ("running", 30, 40)
+    assert (training["run"], training["method"]) == ("20261121T020000Z", "sft")
     assert [point["step"] for point in training["curve"]] == [10, 20, 30]
 
 

@@ -1,13 +1,18 @@
-"""What may be called a trained adapter: checked on the file itself, without torch."""
+"""What may be called a trained adapter, and which one a training can go on from: by the files, without torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.backends.trainers.presets import ATTENTION, Recipe
 from pipeline.lib.errors import BadRecordError
+from pipeline.lib.files import read_json
 from pipeline.lib.generations import ADAPTER_FILE
 
 if TYPE_CHECKING:
     import numpy
+
+
+CONFIGURATION = "adapter_config.json"  # as PEFT writes it
 
 
 def check(folder: Path) -> None:
@@ -47,3 +52,24 @@ def _read(path: Path) -> "dict[str, numpy.ndarray]":
         from safetensors.torch import load_file as load_with_torch
 
         return {name: tensor.float().numpy() for name, tensor in load_with_torch(path).items()}
+
+
+def suits(folder: Path, recipe: Recipe) -> bool:
+    """Whether a recipe can go on from an adapter: of the same rank and alpha, on all layers that the recipe adapts.
+
+    Raises:
+        BadRecordError: its configuration cannot be read.
+    """
+    configuration = read_json(folder / CONFIGURATION)
+    if (configuration.get("r"), configuration.get("lora_alpha")) != (recipe.rank, recipe.alpha):
+        return False
+    adapted = set(targets(folder))
+    if isinstance(recipe.targets, str):  # all-linear, for which PEFT has written the names of this base's layers
+        return not adapted <= set(ATTENTION)
+    return adapted >= set(recipe.targets)
+
+
+def targets(folder: Path) -> tuple[str, ...]:
+    """The kinds of layers that an adapter changes, such as `q_proj`, in order; small bases name each layer in full."""
+    named = read_json(folder / CONFIGURATION).get("target_modules") or ()
+    return tuple(sorted({name.rsplit(".", 1)[-1] for name in ([named] if isinstance(named, str) else named)}))
