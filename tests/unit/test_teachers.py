@@ -17,13 +17,13 @@ import gullible
 import pytest
 from gullible import fair
 from stand_in import drop, send
-from teaching import NOW, Server, fail, question, rewrites, right, rows, servers, settings_of, unsolved, words
+from teaching import NOW, Gateway, Server, fail, question, rewrites, right, rows, servers, settings_of, unsolved, words
 
 from pipeline.backends.teachers.deciding import Council
 from pipeline.harvest import harvest
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ConfigurationError, NothingToDo, UnavailableError
+from pipeline.lib.errors import BadRecordError, ConfigurationError, NothingToDo, UnavailableError
 from pipeline.lib.records import Failure
 
 OLLAMA, OPENAI, JUDGE = "ollama/small:1b", "openai/big", "openai/judge"
@@ -172,6 +172,29 @@ def test_a_draft_that_nobody_delivered_is_asked_for_again_another_night(tmp_path
     assert run(settings)["unsolved"] == 1
     two.behaviour = lambda handler, _: two._answer(handler)
     assert run(settings, NOW + 1)["rewrites"] == 1
+
+
+@pytest.mark.parametrize("composed", [0, 4])
+def test_a_question_that_the_gateway_refuses_is_unsolved_and_the_others_are_answered(tmp_path: Path, composed: int):
+    gateway = Gateway(lambda asked: right(asked).split("ANSWER: ")[1], refused=question(1))
+    with servers(gateway):
+        fail(tmp_path, 1, 2, 3)
+        settings = gateway.serves(settings_of(tmp_path, [], composed=composed))
+        result = run(settings)
+        with pytest.raises(NothingToDo):
+            run(settings, NOW + 1)  # it would refuse it again
+    assert (result["rewrites"], result["unsolved"], result["teacher_problems"]) == (2, 1, {"HTTP 400": 2})
+    assert [row["reason"] for row in unsolved(tmp_path)] == ["no draft passed its check; most often: HTTP 400"]
+
+
+def test_a_gateway_that_refuses_for_another_reason_than_the_question_ends_the_harvest(tmp_path: Path):
+    gateway = Gateway(right, refused="")
+    gateway.behaviour = lambda handler, _: send(handler, b'{"error": {"message": "not loaded"}}', 404)
+    with servers(gateway):
+        fail(tmp_path, 1)
+        with pytest.raises(BadRecordError, match="not loaded"):
+            run(gateway.serves(settings_of(tmp_path, [], composed=0)))
+    assert unsolved(tmp_path) == []
 
 
 def test_judges_decide_where_no_check_does(tmp_path: Path, one: Server, two: Server, judge: Server):
