@@ -102,6 +102,35 @@ def test_who_waits_for_another_call_goes_on_when_that_was_cheaper_than_feared():
     ledger.close()
 
 
+def test_nobody_waits_for_ever_for_a_call_whose_row_cannot_be_written(tmp_path: Path):
+    ledger = Ledger(tmp_path / "answers", "20261120", Budget(tokens=150))
+    ledger._rows.execute("PRAGMA max_page_count = 1")  # no more pages than it has: the disk is full
+    begun, end = threading.Event(), threading.Event()
+
+    def slowly() -> Answer:
+        begun.set()
+        end.wait(5)
+        return Answer("a" * 100_000, 1, 1)
+
+    answers: list[Answer] = []
+
+    def wait() -> None:
+        answers.append(ledger.answer(MODEL, ASKED, Options(max_tokens=101), lambda: Answer("b", 1, 1)))
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ledger.answer, MODEL, ASKED, Options(max_tokens=100), slowly)
+        assert begun.wait(5)
+        waiting.start()
+        time.sleep(0.05)
+        end.set()
+        with pytest.raises(DiskError, match="full"):
+            first.result(5)
+    waiting.join(5)
+    assert [each.text for each in answers] == ["b"]
+    ledger.close()
+
+
 def test_a_call_that_failed_counts_and_is_made_again():
     ledger = Ledger(None, "20261120", Budget())
 

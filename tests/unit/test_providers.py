@@ -124,6 +124,14 @@ def test_all_four_ways_give_the_same_answer_with_the_options_asked_for(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_half_a_surrogate_pair_in_a_reply_becomes_a_question_mark(
+    kind: str, provider: Provider, server: StandIn, way: Ways
+) -> None:
+    server.behaviour = answering(kind, server, "so \ud83d it")
+    assert way(provider) == "so ? it"
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("failure", ["dropped", "busy"])
 def test_what_is_lost_before_it_began_is_asked_for_again(
     kind: str, provider: Provider, server: StandIn, way: Ways, failure: str

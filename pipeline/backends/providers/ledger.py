@@ -124,8 +124,8 @@ class Ledger:
             with self._changed:
                 self._reserved.remove(worst)
                 self._spent = _sum(self._spent, cost)
+                self._changed.notify_all()  # before what may fail: else those that wait would wait for ever
                 self._write(key, model, answer, cost)
-                self._changed.notify_all()
         return answer
 
     @property

@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_att
 
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
 from pipeline.lib.records import Message
+from pipeline.lib.text import encodable
 
 _CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=16)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
@@ -87,9 +88,9 @@ class OllamaProvider:
         with self._named():
             piece: ollama.ChatResponse
             piece, rest = self._patience()(begin)
-            yield piece.message.content or ""
+            yield encodable(piece.message.content or "")
             for piece in rest:
-                yield piece.message.content or ""
+                yield encodable(piece.message.content or "")
             _require_end(piece)
 
     async def ask_async(self, messages: list[Message], options: Options) -> str:
@@ -113,9 +114,9 @@ class OllamaProvider:
         with self._named():
             piece: ollama.ChatResponse
             piece, rest = await self._patience_async()(begin)
-            yield piece.message.content or ""
+            yield encodable(piece.message.content or "")
             async for piece in rest:
-                yield piece.message.content or ""
+                yield encodable(piece.message.content or "")
             _require_end(piece)
 
     def close(self) -> None:
@@ -159,7 +160,7 @@ class _LostError(Exception):
 
 
 def _counted(answer: ollama.ChatResponse) -> Answer:
-    return Answer(answer.message.content or "", answer.prompt_eval_count, answer.eval_count)
+    return Answer(encodable(answer.message.content or ""), answer.prompt_eval_count, answer.eval_count)
 
 
 def _begun(piece: ollama.ChatResponse | None) -> ollama.ChatResponse:

@@ -10,6 +10,7 @@ import openai
 
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
 from pipeline.lib.records import Message
+from pipeline.lib.text import encodable
 
 KEY = "NIGHTSCHOOL_PROVIDER_KEY"  # the environment variable that holds the server's API key, if it wants one
 
@@ -74,7 +75,7 @@ class OpenAiProvider:
             for piece in self._client.chat.completions.create(**self._request(messages, options), stream=True):
                 for choice in piece.choices[:1]:
                     finished = finished or choice.finish_reason is not None
-                    yield choice.delta.content or ""
+                    yield encodable(choice.delta.content or "")
             _require(finished, "the stream was cut")
 
     async def ask_async(self, messages: list[Message], options: Options) -> str:
@@ -94,7 +95,7 @@ class OpenAiProvider:
             async for piece in await self._async_client.chat.completions.create(**asked, stream=True):
                 for choice in piece.choices[:1]:
                     finished = finished or choice.finish_reason is not None
-                    yield choice.delta.content or ""
+                    yield encodable(choice.delta.content or "")
             _require(finished, "the stream was cut")
 
     def close(self) -> None:
@@ -129,7 +130,7 @@ class OpenAiProvider:
 
 def _counted(answer: Any) -> Answer:
     _require(bool(answer.choices), "the answer is no chat")
-    text, usage = answer.choices[0].message.content or "", answer.usage
+    text, usage = encodable(answer.choices[0].message.content or ""), answer.usage
     return Answer(text, usage.prompt_tokens, usage.completion_tokens) if usage else Answer(text)
 
 
