@@ -144,6 +144,20 @@ def test_a_call_that_failed_counts_and_is_made_again():
     ledger.close()
 
 
+def test_a_call_that_was_not_answered_in_time_is_paid_as_if_it_had_been():
+    ledger = Ledger(None, "20261120", Budget(tokens=500))
+
+    def silent() -> Answer:
+        raise ProviderError("no answer", may_be_billed=True)
+
+    with pytest.raises(ProviderError):
+        ledger.answer(MODEL, ASKED, Options(max_tokens=300), silent)
+    assert ledger.spent.tokens == 8 + 300
+    with pytest.raises(BudgetSpentError):
+        pay(ledger, max_tokens=300)
+    ledger.close()
+
+
 def test_servers_that_do_not_count_are_counted_for():
     ledger = Ledger(None, "20261120", Budget())
     pay(ledger, "x" * 300, answer=Answer("y" * 30))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -49,7 +50,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.backends.providers.ollama._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("pipeline.backends.providers.openai._FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -157,6 +158,51 @@ def test_patience_ends_and_the_provider_is_named(provider: Provider, server: Sta
     with pytest.raises(ProviderError, match=MODEL):
         way(provider)
     assert server.asked == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_silent_server_is_not_asked_again_and_may_bill_what_it_was_asked(
+    kind: str, server: StandIn, way: Ways
+) -> None:
+    server.behaviour = lambda handler, _: (time.sleep(0.3), drop(handler))[1]
+    provider = make(kind, server.url, timeout=0.1)
+    with pytest.raises(ProviderError, match=MODEL) as raised:
+        way(provider)
+    provider.close()
+    assert (server.asked, raised.value.may_be_billed) == (1, True)
+
+
+def test_a_server_that_is_not_there_bills_nothing(kind: str, server: StandIn) -> None:
+    url = server.url
+    server.server.server_close()
+    provider = make(kind, url)
+    with pytest.raises(ProviderError) as raised:
+        ask(provider)
+    provider.close()
+    assert not raised.value.may_be_billed
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [("0.3", 2), ("3600", 1)])
+def test_a_server_says_itself_how_long_it_wants_to_be_left_alone(server: StandIn, seconds: str, asked: int) -> None:
+    def behaviour(handler: BaseHTTPRequestHandler, number: int) -> None:
+        if number == 2:
+            return send(handler, whole())
+        handler.send_response(429)
+        handler.send_header("retry-after", seconds)
+        handler.send_header("content-length", "0")
+        return handler.end_headers()
+
+    server.behaviour = behaviour
+    provider = make("openai", server.url)
+    begun = time.monotonic()
+    if asked == 2:
+        assert ask(provider) == "yes"
+        assert time.monotonic() - begun >= 0.3
+    else:
+        with pytest.raises(ProviderError):
+            ask(provider)
+    provider.close()
+    assert server.asked == asked
 
 
 def test_a_refusal_is_not_asked_again(kind: str, provider: Provider, server: StandIn) -> None:

@@ -12,7 +12,14 @@ CONNECT_SECONDS = 5.0
 
 
 class ProviderError(UnavailableError):
-    """It did not answer, or refused; another one may do better."""
+    """It did not answer, or refused; another one may do better.
+
+    `may_be_billed` says that it took the question and then was silent: it may have answered, at somebody's cost.
+    """
+
+    def __init__(self, message: str, hint: str = "", may_be_billed: bool = False) -> None:
+        super().__init__(message, hint)
+        self.may_be_billed = may_be_billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +44,8 @@ class Answer:
 class Provider(Protocol):
     """Safe to use from many threads; the `_async` ones from one event loop.
 
-    What is lost before its first piece has come is asked for again, each time after a longer pause. All of them raise
-    ProviderError.
+    What is lost before its first piece has come is asked for again, each time after a longer pause; but not of a server
+    that was silent for too long, which may still be at work on it. All of them raise ProviderError.
     """
 
     @property

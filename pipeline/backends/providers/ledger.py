@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends.providers.interface import Answer, Options
+from pipeline.backends.providers.interface import Answer, Options, ProviderError
 from pipeline.backends.providers.registry import Model
 from pipeline.lib.errors import DiskError, NightschoolError
 from pipeline.lib.records import Message, content_id
@@ -107,7 +107,7 @@ class Ledger:
 
         Raises:
             BudgetSpentError: the call could cost more than is left, and nothing else is under way.
-            ProviderError: as `ask` does; the call is counted all the same.
+            ProviderError: as `ask` does; the call is counted all the same, and one that may be billed with its worst.
             DiskError: the answer cannot be kept.
         """
         key = content_id(model.key, asdict(options), list(more) or messages)
@@ -119,7 +119,10 @@ class Ledger:
         answer, cost = None, Spent(1)
         try:
             answer = ask()
-            cost = _cost(model, _counted(answer, messages))
+            cost = _cost(model, counted(answer, messages))
+        except ProviderError as error:
+            cost = worst if error.may_be_billed else cost
+            raise
         finally:
             with self._changed:
                 self._reserved.remove(worst)
@@ -195,7 +198,7 @@ def _cost(model: Model, answer: Answer) -> Spent:
     return Spent(1, tokens_in + tokens_out, money)
 
 
-def _counted(answer: Answer, messages: list[Message]) -> Answer:
+def counted(answer: Answer, messages: list[Message]) -> Answer:
     """With the tokens that the server counted, else what they probably are."""
     tokens_in = _tokens(messages) if answer.tokens_in is None else answer.tokens_in
     tokens_out = 1 + len(answer.text) // _CHARACTERS if answer.tokens_out is None else answer.tokens_out

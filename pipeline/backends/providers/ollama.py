@@ -10,6 +10,7 @@ import ollama
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
+from pipeline.backends.providers.patience import silent
 from pipeline.lib.records import Message
 from pipeline.lib.text import encodable
 
@@ -151,7 +152,9 @@ class OllamaProvider:
             yield
         except (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, TypeError, _LostError) as error:
             raise ProviderError(
-                f"no answer from {self.name}: {error or type(error).__name__}", "is Ollama running, with that model?"
+                f"no answer from {self.name}: {error or type(error).__name__}",
+                "is Ollama running, with that model?",
+                silent(error),
             ) from error
 
 

@@ -7,12 +7,24 @@ from typing import Any
 
 import httpx
 import openai
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
+from pipeline.backends.providers.patience import silent
 from pipeline.lib.records import Message
 from pipeline.lib.text import encodable
 
 KEY = "NIGHTSCHOOL_PROVIDER_KEY"  # the environment variable that holds the server's API key, if it wants one
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 8.0  # seconds, at most; half of them on average
+_LONGEST_WAIT = 60.0  # seconds that a server may ask us to wait
+_PASSING = (408, 409, 429)  # and all from 500
 
 
 class OpenAiProvider:
@@ -45,16 +57,22 @@ class OpenAiProvider:
             "base_url": f"{url.rstrip('/').removesuffix('/v1')}/v1",
             "api_key": (os.environ.get(key_variable) if key_variable else None) or "none",
             "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
-            "max_retries": attempts - 1,
+            "max_retries": 0,  # the client would also ask a silent server again, and each time may be billed
             "default_headers": headers,
         }
         self._client = openai.OpenAI(**settings)
         self._async_client = openai.AsyncOpenAI(**settings)
+        self._trying: dict[str, Any] = {
+            "stop": stop_after_attempt(attempts),
+            "wait": _Pause(_FIRST_PAUSE, _LONGEST_PAUSE),
+            "retry": retry_if_exception(_is_passing),
+            "reraise": True,
+        }
 
     def healthy(self) -> bool:
         """See Provider."""
         try:
-            models = self._client.with_options(timeout=HEALTH_SECONDS, max_retries=0).models.list()
+            models = self._client.with_options(timeout=HEALTH_SECONDS).models.list()
             return self.model in {each.id for each in models.data}
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
             return False
@@ -66,13 +84,13 @@ class OpenAiProvider:
     def answer(self, messages: list[Message], options: Options) -> Answer:
         """See CountingProvider."""
         with self._named():
-            return _counted(self._client.chat.completions.create(**self._request(messages, options)))
+            return _counted(self._create(**self._request(messages, options)))
 
     def stream(self, messages: list[Message], options: Options) -> Iterator[str]:
         """See Provider."""
         finished = False
         with self._named():
-            for piece in self._client.chat.completions.create(**self._request(messages, options), stream=True):
+            for piece in self._create(**self._request(messages, options), stream=True):
                 for choice in piece.choices[:1]:
                     finished = finished or choice.finish_reason is not None
                     yield encodable(choice.delta.content or "")
@@ -85,14 +103,13 @@ class OpenAiProvider:
     async def answer_async(self, messages: list[Message], options: Options) -> Answer:
         """See CountingProvider."""
         with self._named():
-            return _counted(await self._async_client.chat.completions.create(**self._request(messages, options)))
+            return _counted(await self._create_async(**self._request(messages, options)))
 
     async def stream_async(self, messages: list[Message], options: Options) -> AsyncIterator[str]:
         """See Provider."""
         finished = False
         with self._named():
-            asked = self._request(messages, options)
-            async for piece in await self._async_client.chat.completions.create(**asked, stream=True):
+            async for piece in await self._create_async(**self._request(messages, options), stream=True):
                 for choice in piece.choices[:1]:
                     finished = finished or choice.finish_reason is not None
                     yield encodable(choice.delta.content or "")
@@ -105,6 +122,15 @@ class OpenAiProvider:
     async def close_async(self) -> None:
         """See Provider."""
         await self._async_client.close()
+
+    def _create(self, **asked: Any) -> Any:
+        return Retrying(**self._trying)(self._client.chat.completions.create, **asked)
+
+    async def _create_async(self, **asked: Any) -> Any:
+        async def create() -> Any:  # the client's own is a plain function that returns a coroutine
+            return await self._async_client.chat.completions.create(**asked)
+
+        return await AsyncRetrying(**self._trying)(create)
 
     def _request(self, messages: list[Message], options: Options) -> dict[str, Any]:
         asked: dict[str, Any] = {
@@ -125,7 +151,35 @@ class OpenAiProvider:
             raise ProviderError(
                 f"no answer from {self.name}: {error or type(error).__name__}",
                 "is the server running, with that model?",
+                silent(error),
             ) from error
+
+
+class _Pause(wait_random_exponential):
+    """As long as the server asks for, else longer each time."""
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = _asked_to_wait(error)
+        return super().__call__(retry_state) if asked is None else asked
+
+
+def _asked_to_wait(error: BaseException | None) -> float | None:
+    """Seconds that the server wants to be left alone; none: it does not say."""
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    try:
+        return max(0.0, float(error.response.headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the same call may do better in a moment. A silent server is not asked again: it is still at work."""
+    if isinstance(error, openai.APIStatusError):
+        passing = error.status_code in _PASSING or error.status_code >= 500
+        return passing and (_asked_to_wait(error) or 0.0) <= _LONGEST_WAIT
+    return isinstance(error, openai.APIConnectionError) and not silent(error)
 
 
 def _counted(answer: Any) -> Answer:
