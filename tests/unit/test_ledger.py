@@ -165,6 +165,22 @@ def test_servers_that_do_not_count_are_counted_for():
     ledger.close()
 
 
+def test_that_a_reply_was_cut_is_remembered_in_files_from_before_as_well(tmp_path: Path):
+    with sqlite3.connect(tmp_path / "answers") as rows:
+        rows.execute(
+            "CREATE TABLE calls (key TEXT NOT NULL, at REAL NOT NULL, day TEXT NOT NULL, model TEXT NOT NULL,"
+            " text TEXT, tokens_in INTEGER, tokens_out INTEGER, tokens INTEGER NOT NULL, money REAL NOT NULL)"
+        )
+        rows.execute("INSERT INTO calls VALUES ('k', ?, '20261120', 'm', 'old', 1, 1, 2, 0.5)", (time.time(),))
+    rows.close()
+    cut = Answer("and then", 1000, 500, cut=True)
+    for _ in range(2):
+        ledger = Ledger(tmp_path / "answers", "20261120", Budget())
+        assert pay(ledger, answer=cut) == cut
+        assert ledger.spent.calls == 2
+        ledger.close()
+
+
 def test_what_is_older_than_a_week_is_forgotten(tmp_path: Path):
     ledger = Ledger(tmp_path / "answers", "20261120", Budget())
     pay(ledger)

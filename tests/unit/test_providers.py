@@ -205,6 +205,18 @@ def test_a_server_says_itself_how_long_it_wants_to_be_left_alone(server: StandIn
     assert server.asked == asked
 
 
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_an_answer_says_whether_it_was_cut(kind: str, provider: Any, server: StandIn, reason: str) -> None:
+    def behaviour(handler: BaseHTTPRequestHandler, _: int) -> None:
+        if kind == "ollama":
+            ollama_answer(handler, [{**ollama_piece("and", done=True), "done_reason": reason}])
+        else:
+            send(handler, whole("and", finish_reason=reason))
+
+    server.behaviour = behaviour
+    assert provider.answer(CHAT, Options()).cut == (reason == "length")
+
+
 def test_a_refusal_is_not_asked_again(kind: str, provider: Provider, server: StandIn) -> None:
     body = b'{"error": "no such model"}' if kind == "ollama" else b'{"error": {"message": "no such model"}}'
     server.behaviour = lambda handler, _: send(handler, body, 404)

@@ -16,7 +16,7 @@ from typing import Any
 import gullible
 import pytest
 from gullible import fair
-from stand_in import drop, send
+from stand_in import drop, send, whole
 from teaching import NOW, Gateway, Server, fail, question, rewrites, right, rows, servers, settings_of, unsolved, words
 
 from pipeline.backends.teachers.deciding import Council
@@ -163,6 +163,16 @@ def test_a_bad_teacher_alone_leaves_the_reason_or_is_unavailable(tmp_path: Path,
     for row in unsolved(tmp_path):
         assert problem in row["reason"]
         assert list(row["problems"]) == [f"{OPENAI}: {problem}"]
+
+
+@pytest.mark.parametrize("prompt", ["agent-0", "plain"])
+def test_a_reply_that_the_server_cut_off_is_not_used_however_few_tokens_it_counts(
+    tmp_path: Path, two: Server, prompt: str
+):
+    two.behaviour = lambda handler, _: send(handler, whole("REASONING: x\nANSWER: 2", finish_reason="length"))
+    fail(tmp_path, 1, check="contains")
+    assert run(settings_of(tmp_path, [two.entry("b")], teachers=["b"], prompt=prompt))["unsolved"] == 1
+    assert "no end" in unsolved(tmp_path)[0]["reason"]
 
 
 def test_a_draft_that_nobody_delivered_is_asked_for_again_another_night(tmp_path: Path, two: Server):

@@ -34,11 +34,15 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, and how many tokens it cost as the server counts them (none: it does not say)."""
+    """A whole answer, and how many tokens it cost as the server counts them (none: it does not say).
+
+    `cut`: the server says that it ended for its length.
+    """
 
     text: str
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cut: bool = False
 
 
 class Provider(Protocol):

@@ -163,7 +163,8 @@ class _LostError(Exception):
 
 
 def _counted(answer: ollama.ChatResponse) -> Answer:
-    return Answer(encodable(answer.message.content or ""), answer.prompt_eval_count, answer.eval_count)
+    text, cut = encodable(answer.message.content or ""), answer.done_reason == "length"
+    return Answer(text, answer.prompt_eval_count, answer.eval_count, cut)
 
 
 def _begun(piece: ollama.ChatResponse | None) -> ollama.ChatResponse:

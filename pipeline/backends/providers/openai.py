@@ -184,8 +184,9 @@ def _is_passing(error: BaseException) -> bool:
 
 def _counted(answer: Any) -> Answer:
     _require(bool(answer.choices), "the answer is no chat")
-    text, usage = encodable(answer.choices[0].message.content or ""), answer.usage
-    return Answer(text, usage.prompt_tokens, usage.completion_tokens) if usage else Answer(text)
+    choice, usage = answer.choices[0], answer.usage
+    text, cut = encodable(choice.message.content or ""), choice.finish_reason == "length"
+    return Answer(text, usage.prompt_tokens, usage.completion_tokens, cut) if usage else Answer(text, cut=cut)
 
 
 def _require(condition: bool, otherwise: str) -> None:
