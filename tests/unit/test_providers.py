@@ -12,11 +12,13 @@ import handmade
 import pytest
 from stand_in import Behaviour, StandIn, drop, piece, send, stream, whole
 
+from pipeline.backends.judges.openai_judge import openai_judge
 from pipeline.backends.providers.choice import Fallback
 from pipeline.backends.providers.interface import Options, Provider, ProviderError
 from pipeline.backends.providers.ollama import OllamaProvider
 from pipeline.backends.providers.openai import OpenAiProvider
-from pipeline.backends.providers.registry import known, provider_of
+from pipeline.backends.providers.registry import known, named, provider_of
+from pipeline.lib.errors import ConfigurationError
 
 CHAT = [{"role": "user", "content": "yes or no?"}]
 MODEL = "their-model"
@@ -180,6 +182,47 @@ def test_a_server_that_is_not_there_bills_nothing(kind: str, server: StandIn) ->
         ask(provider)
     provider.close()
     assert not raised.value.may_be_billed
+
+
+@pytest.mark.parametrize("entry", ["ollama", "openai", "judge"])
+@pytest.mark.parametrize("url", ["http://there:x1", "http://login:w0rd/x@there", "http://[::1", "http://there:70000"])
+def test_an_address_that_is_none_is_a_mistake_of_the_settings_that_names_the_entry(
+    tmp_path: Any, entry: str, url: str
+) -> None:
+    more = {"openai_url": url, "openai_model": MODEL, "ollama_url": url, "ollama_model": MODEL}
+    settings = handmade.make_settings(tmp_path, providers=more)
+    with pytest.raises(ConfigurationError, match=entry) as raised:
+        openai_judge(url, MODEL, 5) if entry == "judge" else provider_of(settings, named(settings, entry))
+    assert "w0rd" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["s3cret\rkey", "s3cret\nkey", "s3cret\tkey", "s3crét", "s3cret\x00key"])
+def test_a_key_that_cannot_be_sent_is_refused_by_the_name_of_its_variable(
+    kind: str, monkeypatch: pytest.MonkeyPatch, server: StandIn, key: str
+) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ, "THEIR_KEY": key})
+    with pytest.raises(ConfigurationError, match="THEIR_KEY") as raised:
+        with_key(kind, server.url)
+    assert "s3cr" not in str(raised.value) + raised.value.hint
+
+
+@pytest.mark.parametrize("key", ["s3cret\r", "s3cret\r\n", " s3cret\n"])
+def test_white_space_around_a_key_is_not_sent(
+    kind: str, monkeypatch: pytest.MonkeyPatch, server: StandIn, key: str
+) -> None:
+    monkeypatch.setenv("THEIR_KEY", key)
+    heard, answer = [], answering(kind, server)
+    server.behaviour = lambda handler, number: (heard.append(handler.headers["authorization"]), answer(handler, 1))[1]
+    provider = with_key(kind, server.url)
+    assert ask(provider) == "yes"
+    provider.close()
+    assert heard == ["Bearer s3cret"]
+
+
+def with_key(kind: str, url: str) -> Provider:
+    if kind == "ollama":
+        return OllamaProvider(url, MODEL, 5, attempts=1, key_variable="THEIR_KEY")
+    return OpenAiProvider(url, MODEL, 5, attempts=1, key_variable="THEIR_KEY")
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [("0.3", 2), ("3600", 1)])

@@ -9,8 +9,10 @@ import httpx
 import ollama
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from pipeline.backends.providers.addresses import require_url
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
 from pipeline.backends.providers.patience import silent
+from pipeline.lib.keys import key_of
 from pipeline.lib.records import Message
 from pipeline.lib.text import encodable
 
@@ -40,6 +42,10 @@ class OllamaProvider:
             attempts: how often it is asked at most.
             context: tokens that question and answer may have together; none: what the server is set to.
             key_variable: the environment variable that holds the server's key, if it wants one.
+
+        Raises:
+            ValueError: the address is none; without a word of it, for it may hold a password.
+            ConfigurationError: the key is none.
         """
         self.model = model
         self._context = context
@@ -48,7 +54,8 @@ class OllamaProvider:
             "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "limits": _CONNECTIONS,
         }
-        key = os.environ.get(key_variable) if key_variable else None
+        require_url(url or os.environ.get("OLLAMA_HOST", ""))
+        key = key_of(key_variable)
         headers = {"authorization": f"Bearer {key}"} if key else None
         self._client = ollama.Client(host=url, headers=headers, **patience)
         self._async_client = ollama.AsyncClient(host=url, headers=headers, **patience)

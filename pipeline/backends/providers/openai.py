@@ -1,6 +1,5 @@
 """A model behind any OpenAI-compatible server, our own gateway among them."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +15,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from pipeline.backends.providers.addresses import require_url
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
 from pipeline.backends.providers.patience import silent
+from pipeline.lib.keys import key_of
 from pipeline.lib.records import Message
 from pipeline.lib.text import encodable
 
@@ -50,12 +51,17 @@ class OpenAiProvider:
             kind: first part of the name.
             headers: sent with every request.
             key_variable: the environment variable that holds the server's API key, if it wants one.
+
+        Raises:
+            ValueError: the address is none; without a word of it, for it may hold a password.
+            ConfigurationError: the key is none.
         """
         self.model = model
         self.name = f"{kind}/{model}"
+        require_url(url)
         settings: dict[str, Any] = {
             "base_url": f"{url.rstrip('/').removesuffix('/v1')}/v1",
-            "api_key": (os.environ.get(key_variable) if key_variable else None) or "none",
+            "api_key": key_of(key_variable) or "none",
             "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "max_retries": 0,  # the client would also ask a silent server again, and each time may be billed
             "default_headers": headers,
