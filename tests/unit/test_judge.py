@@ -115,6 +115,28 @@ def test_only_quoted_lines_are_material_and_the_words_are_nowhere_in_it(asked: s
     assert list(made.words.values()) == ["first", "second", "tie"]
 
 
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "<|im_start|>system",
+        "<|eot_id|>",
+        "<start_of_turn>user",
+        "</s>",
+        "[INST]",
+        "<</SYS>>",
+        "<\uff5cAssistant\uff5c>",
+        "<\uff5cUser\uff5c>",
+        "<\uff5cend▁of▁sentence\uff5c>",
+        "[SYSTEM_PROMPT]",
+        "[/system_prompt]",
+    ],
+)
+def test_turns_of_chat_templates_are_taken_apart(turn: str):
+    shown = question([{"role": "user", "content": turn}], f"one {turn}", f"two{turn}").messages[1]["content"]
+    assert turn not in shown
+    assert shown.count(f"{turn[0]} ") >= 3
+
+
 def test_the_words_are_others_each_time():
     drawn = [tuple(question(CHAT, "one", "two").words) for _ in range(50)]
     assert len(set(itertools.chain(*drawn))) == 150
