@@ -5,6 +5,9 @@ import pytest
 
 from pipeline.backends.engines.exam import Examinee
 from pipeline.backends.gateway_client import RefusedChatError
+from pipeline.canary import Hall, _examine, _rules
+from pipeline.gate.verdict import Examination
+from pipeline.lib.config import Settings
 from pipeline.lib.errors import BadRecordError, NightschoolError, UnavailableError
 from pipeline.lib.generations import Generation
 from pipeline.lib.questions import Question
@@ -90,6 +93,19 @@ def test_a_gateway_that_is_gone_is_no_verdict_on_anybody(tmp_path, broken, way):
 def test_a_version_that_is_not_there_is_no_verdict_either(tmp_path, way):
     with pytest.raises(BadRecordError, match="not loaded"):
         way(examinee(tmp_path, Gateway(BadRecordError("the gateway refused: version is not loaded"))))
+
+
+@pytest.mark.parametrize("refusing", ["candidate", "incumbent"])
+def test_a_question_that_is_refused_measures_no_speed_and_is_wrong_for_whoever_refused_it(tmp_path, refusing):
+    sides = {
+        side: examinee(tmp_path / side, Gateway(REFUSED if side == refusing else None), tensors=side)
+        for side in ("candidate", "incumbent")
+    }
+    settings = Settings(home=tmp_path)
+    examination = Examination(_rules(settings, {HELLO.group}, compare_with_day_zero=False))
+    rows = _examine(Hall(**sides, day_zero=None, judge=None), examination, [HELLO], settings)
+    assert {side: rows[0][side]["passed"] for side in sides} == {side: side != refusing for side in sides}
+    assert [trial.seconds_per_token for trial in examination.trials] == [None]
 
 
 def test_what_only_a_judge_can_decide_is_neither_right_nor_wrong(tmp_path):

@@ -330,6 +330,21 @@ def test_checks_and_judges_have_to_agree_where_both_are_asked(tmp_path: Path, on
     assert "the text differs" in reasons[question(2)]
 
 
+def test_what_waits_for_a_judge_is_in_the_history_once_it_is_decided(tmp_path: Path, one: Server, judge: Server):
+    listening = judge.behaviour
+    judge.behaviour = lambda handler, _: send(handler, b"no", 500)
+    fail(tmp_path, 1, check="contains")
+    one.reply = words
+    models = [one.entry("a"), judge.entry("j")]
+    settings = settings_of(tmp_path, models, teachers=["a"], judges=["j"], scorer="judged")
+    for night in range(2):
+        assert run(settings, NOW + night)["unsolved"] == 1
+    assert rows(tmp_path, "patterns.jsonl") == []
+    judge.behaviour = listening
+    assert run(settings, NOW + 2)["rewrites"] == 1
+    assert [row["solved"] for row in rows(tmp_path, "patterns.jsonl") if "solved" in row] == [True]
+
+
 def test_the_heuristic_scores_what_has_no_check(tmp_path: Path, one: Server):
     fail(tmp_path, 1, 2, check=None)
     one.reply = lambda asked: words(asked) + " Both are even." * 5 if question(1) in asked else "ANSWER: four"
