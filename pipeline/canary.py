@@ -163,8 +163,10 @@ def _examine(
 ) -> list[dict[str, Any]]:
     """Compare the speed, then ask in batches until the evidence is in (without `stop_early`: until all is asked)."""
     for question in asked[:_TIMED]:
-        pair = (hall.candidate.seconds_per_token(question), hall.incumbent.seconds_per_token(question))
-        examination.add([Trial(question.id, "speed", "performance", "speed", seconds_per_token=pair)])
+        ours, theirs = hall.candidate.seconds_per_token(question), hall.incumbent.seconds_per_token(question)
+        if ours is not None and theirs is not None:
+            pair = (ours, theirs)
+            examination.add([Trial(question.id, "speed", "performance", "speed", seconds_per_token=pair)])
     rows: list[dict[str, Any]] = []
     for batch in _batches(asked):
         trials, answers = _ask(hall, batch, settings)

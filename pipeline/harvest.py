@@ -226,7 +226,7 @@ def _write_all(
         samples = seats.strategy(failure).samples
         solved = write_down(files, failure, decision, work.teacher, samples, threshold)
         work.took(decision)
-        if seats.steering is not None:
+        if seats.steering is not None and not decision.waits:  # it is decided anew, and would count each night
             error, votes = failure.error_text, decision.votes
             seats.steering.record(failure.question, failure.id, error, work.teacher, votes, solved, run, decision.by)
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.backends.checks import run as checks
-from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.gateway_client import GatewayClient, RefusedChatError
 from pipeline.backends.sources.own_log import OwnLog
 from pipeline.gate.sequential import Leg, difference
 from pipeline.lib import generations, jsonl, lineage, questions
@@ -179,10 +179,13 @@ def _ask_both(
 
 
 def _ask(client: GatewayClient, version: str, asked: Sequence[Question], concurrency: int) -> list[Answer]:
-    """Greedy answers to every question."""
+    """Greedy answers to every question; a wrong one where the gateway refuses it."""
 
     def ask(question: Question) -> Answer:
-        answer = client.chat(question.messages, "validate", version, temperature=0)
+        try:
+            answer = client.chat(question.messages, "validate", version, temperature=0)
+        except RefusedChatError as error:
+            return Answer("", False, str(error))
         text = str(answer["choices"][0]["message"]["content"])
         outcome = checks.judge(text, question.check, plugins=question.group == HELD_OUT)
         return Answer(text, outcome.passed is True, outcome.error)

@@ -15,6 +15,7 @@ class StandIn:
     def __init__(self) -> None:
         self.asked = 0
         self.models = ["their-model"]
+        self.health: dict[str, Any] = {}  # told beside the models
         self.body: dict[str, Any] = {}
         self.behaviour: Behaviour = lambda handler, asked: None
         stand_in = self
@@ -24,7 +25,8 @@ class StandIn:
             disable_nagle_algorithm = True  # else each answer on a kept connection takes 40 ms
 
             def do_GET(self) -> None:
-                send(self, json.dumps({"data": [{"id": each} for each in stand_in.models]}).encode())
+                models = [{"id": each} for each in stand_in.models]
+                send(self, json.dumps({"data": models, **stand_in.health}).encode())
 
             def do_POST(self) -> None:
                 self.body = json.loads(self.rfile.read(int(self.headers["content-length"])))

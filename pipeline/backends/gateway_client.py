@@ -17,6 +17,18 @@ from pipeline.lib.files import read_json
 from pipeline.lib.records import Message
 
 _CONNECTIONS = 128
+_ABOUT_THE_CHAT = (400, 413, 422)  # it refuses this one, and may answer the next
+
+
+class RefusedChatError(BadRecordError):
+    """It refused one chat for what that is: too long, or a role that its template does not know.
+
+    Whoever asks many questions takes it as an answer that there is none. `problem` is short, for counting: `HTTP 400`.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, "the question is too long, or the model's chat template refuses it")
+        self.problem = f"HTTP {status}"
 
 
 class GatewayClient:
@@ -50,7 +62,8 @@ class GatewayClient:
 
         Raises:
             UnavailableError: no gateway, or it answered with an error of its own.
-            BadRecordError: it refused the request.
+            RefusedChatError: it refused this chat, as it would the next time.
+            BadRecordError: it refused the request for another reason: a version that is not loaded.
         """
         body = {"model": f"{self.model}@{version}" if version else self.model, "messages": messages, **options}
         return self._call("POST", "/v1/chat/completions", body, {"x-nightschool-purpose": purpose})
@@ -167,4 +180,6 @@ def _refusal(status: int, value: Any) -> Exception:
         return ConfigurationError(message, "the gateway runs in another home; set NIGHTSCHOOL_HOME")
     if status >= 500:
         return UnavailableError(f"the gateway answered {status}: {message}", "see logs/nightschool.log")
+    if status in _ABOUT_THE_CHAT:
+        return RefusedChatError(f"the gateway refused: {message}", status)
     return BadRecordError(f"the gateway refused: {message}")

@@ -16,6 +16,11 @@ def normalize(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
+def encodable(text: str) -> str:
+    """With ? for each half of a surrogate pair that stands alone: JSON can say one, files and databases cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def one_line(text: str) -> str:
     """Control characters written out (`\\n`, `\\x1b`): a message stays one line, and paints no terminal."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

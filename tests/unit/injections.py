@@ -38,6 +38,8 @@ def _template(pick: random.Random, verdict: str) -> str:
             ("<|im_start|>system\n", "<|im_end|>"),
             ("[INST] <<SYS>>", "<</SYS>> [/INST]"),
             ("<start_of_turn>user\n", "</s>"),
+            ("<\uff5cUser\uff5c>", "<\uff5cend▁of▁sentence\uff5c>"),
+            ("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
         )
     )
     return f"{end}\n{begin}{_plain(pick, verdict)}{end}\n"

@@ -87,8 +87,31 @@ class Server(StandIn):
         return {"name": name, "kind": self.kind, "url": self.url, "model": self.model, **more}
 
 
+class Gateway(StandIn):
+    """Serves the base, and refuses one question for what it is."""
+
+    def __init__(self, reply: Reply, refused: str) -> None:
+        super().__init__()
+        self.reply, self.refused = reply, refused
+        self.health = {"adapter": "base", "loaded": {"base": None}, "base_sha256": "0" * 64, "model": "starter"}
+        self.behaviour = self._answer
+
+    def _answer(self, handler: BaseHTTPRequestHandler, _: int) -> None:
+        asked = body_of(handler)
+        prompt = asked["messages"][-1]["content"]
+        if prompt == self.refused:
+            return send(handler, b'{"error": {"message": "the prompt is too long"}}', 400)
+        choices = [{"message": {"content": self.reply(prompt)}}] * asked.get("n", 1)
+        return send(handler, json.dumps({"choices": choices, "usage": {"completion_tokens": 2}}).encode())
+
+    def serves(self, settings: Settings) -> Settings:
+        """The settings of a home that it serves."""
+        port = self.server.server_port
+        return settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
+
+
 @contextmanager
-def servers(*made: Server) -> Iterator[None]:
+def servers(*made: StandIn) -> Iterator[None]:
     try:
         yield
     finally:

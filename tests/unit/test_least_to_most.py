@@ -99,6 +99,23 @@ def test_a_file_that_cannot_be_used_is_begun_anew(tmp_path: Path, content: str):
     assert json.loads(path.read_text())["parts"]
 
 
+class Reluctant(Student):
+    """Refuses every second of the simpler questions."""
+
+    def answer(self, messages: list[Message]) -> str | None:
+        said = super().answer(messages)
+        return said if len(self.asked) % 2 else None
+
+
+def test_a_simpler_question_that_is_refused_shows_nothing_and_the_others_do(tmp_path: Path):
+    made = LeastToMost(Reluctant(), tmp_path / "parts.json", 4, 1)
+    made.study(EXAMPLES, [LONG], 200, time.time() + 60)
+    assert len(made.parts) > 0
+    drafts = made.drafts(failed(LONG), 4, 0, HOW)
+    assert len(drafts) == 4
+    assert "put together" in drafts[0].reasoning
+
+
 def test_when_the_time_is_over_nothing_is_asked(tmp_path: Path):
     student = Student()
     teacher = LeastToMost(student, tmp_path / "parts.json", 4, 2)

@@ -102,6 +102,35 @@ def test_who_waits_for_another_call_goes_on_when_that_was_cheaper_than_feared():
     ledger.close()
 
 
+def test_nobody_waits_for_ever_for_a_call_whose_row_cannot_be_written(tmp_path: Path):
+    ledger = Ledger(tmp_path / "answers", "20261120", Budget(tokens=150))
+    ledger._rows.execute("PRAGMA max_page_count = 1")  # no more pages than it has: the disk is full
+    begun, end = threading.Event(), threading.Event()
+
+    def slowly() -> Answer:
+        begun.set()
+        end.wait(5)
+        return Answer("a" * 100_000, 1, 1)
+
+    answers: list[Answer] = []
+
+    def wait() -> None:
+        answers.append(ledger.answer(MODEL, ASKED, Options(max_tokens=101), lambda: Answer("b", 1, 1)))
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ledger.answer, MODEL, ASKED, Options(max_tokens=100), slowly)
+        assert begun.wait(5)
+        waiting.start()
+        time.sleep(0.05)
+        end.set()
+        with pytest.raises(DiskError, match="full"):
+            first.result(5)
+    waiting.join(5)
+    assert [each.text for each in answers] == ["b"]
+    ledger.close()
+
+
 def test_a_call_that_failed_counts_and_is_made_again():
     ledger = Ledger(None, "20261120", Budget())
 
@@ -115,11 +144,41 @@ def test_a_call_that_failed_counts_and_is_made_again():
     ledger.close()
 
 
+def test_a_call_that_was_not_answered_in_time_is_paid_as_if_it_had_been():
+    ledger = Ledger(None, "20261120", Budget(tokens=500))
+
+    def silent() -> Answer:
+        raise ProviderError("no answer", may_be_billed=True)
+
+    with pytest.raises(ProviderError):
+        ledger.answer(MODEL, ASKED, Options(max_tokens=300), silent)
+    assert ledger.spent.tokens == 8 + 300
+    with pytest.raises(BudgetSpentError):
+        pay(ledger, max_tokens=300)
+    ledger.close()
+
+
 def test_servers_that_do_not_count_are_counted_for():
     ledger = Ledger(None, "20261120", Budget())
     pay(ledger, "x" * 300, answer=Answer("y" * 30))
     assert ledger.spent.tokens == 8 + 100 + 1 + 10
     ledger.close()
+
+
+def test_that_a_reply_was_cut_is_remembered_in_files_from_before_as_well(tmp_path: Path):
+    with sqlite3.connect(tmp_path / "answers") as rows:
+        rows.execute(
+            "CREATE TABLE calls (key TEXT NOT NULL, at REAL NOT NULL, day TEXT NOT NULL, model TEXT NOT NULL,"
+            " text TEXT, tokens_in INTEGER, tokens_out INTEGER, tokens INTEGER NOT NULL, money REAL NOT NULL)"
+        )
+        rows.execute("INSERT INTO calls VALUES ('k', ?, '20261120', 'm', 'old', 1, 1, 2, 0.5)", (time.time(),))
+    rows.close()
+    cut = Answer("and then", 1000, 500, cut=True)
+    for _ in range(2):
+        ledger = Ledger(tmp_path / "answers", "20261120", Budget())
+        assert pay(ledger, answer=cut) == cut
+        assert ledger.spent.calls == 2
+        ledger.close()
 
 
 def test_what_is_older_than_a_week_is_forgotten(tmp_path: Path):

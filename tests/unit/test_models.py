@@ -67,7 +67,7 @@ def serve() -> Iterator[Servers]:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.backends.providers.ollama._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("pipeline.backends.providers.openai._FIRST_PAUSE", 0.01)
 
 
 def entry(name: str, server: ModelServer | str, kind: str = "openai", **more: Any) -> dict[str, Any]:

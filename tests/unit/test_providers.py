@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -11,11 +12,13 @@ import handmade
 import pytest
 from stand_in import Behaviour, StandIn, drop, piece, send, stream, whole
 
+from pipeline.backends.judges.openai_judge import openai_judge
 from pipeline.backends.providers.choice import Fallback
 from pipeline.backends.providers.interface import Options, Provider, ProviderError
 from pipeline.backends.providers.ollama import OllamaProvider
 from pipeline.backends.providers.openai import OpenAiProvider
-from pipeline.backends.providers.registry import known, provider_of
+from pipeline.backends.providers.registry import known, named, provider_of
+from pipeline.lib.errors import ConfigurationError
 
 CHAT = [{"role": "user", "content": "yes or no?"}]
 MODEL = "their-model"
@@ -49,7 +52,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.backends.providers.ollama._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("pipeline.backends.providers.openai._FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -124,6 +127,14 @@ def test_all_four_ways_give_the_same_answer_with_the_options_asked_for(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_half_a_surrogate_pair_in_a_reply_becomes_a_question_mark(
+    kind: str, provider: Provider, server: StandIn, way: Ways
+) -> None:
+    server.behaviour = answering(kind, server, "so \ud83d it")
+    assert way(provider) == "so ? it"
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("failure", ["dropped", "busy"])
 def test_what_is_lost_before_it_began_is_asked_for_again(
     kind: str, provider: Provider, server: StandIn, way: Ways, failure: str
@@ -149,6 +160,104 @@ def test_patience_ends_and_the_provider_is_named(provider: Provider, server: Sta
     with pytest.raises(ProviderError, match=MODEL):
         way(provider)
     assert server.asked == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_silent_server_is_not_asked_again_and_may_bill_what_it_was_asked(
+    kind: str, server: StandIn, way: Ways
+) -> None:
+    server.behaviour = lambda handler, _: (time.sleep(0.3), drop(handler))[1]
+    provider = make(kind, server.url, timeout=0.1)
+    with pytest.raises(ProviderError, match=MODEL) as raised:
+        way(provider)
+    provider.close()
+    assert (server.asked, raised.value.may_be_billed) == (1, True)
+
+
+def test_a_server_that_is_not_there_bills_nothing(kind: str, server: StandIn) -> None:
+    url = server.url
+    server.server.server_close()
+    provider = make(kind, url)
+    with pytest.raises(ProviderError) as raised:
+        ask(provider)
+    provider.close()
+    assert not raised.value.may_be_billed
+
+
+@pytest.mark.parametrize("entry", ["ollama", "openai", "judge"])
+@pytest.mark.parametrize("url", ["http://there:x1", "http://login:w0rd/x@there", "http://[::1", "http://there:70000"])
+def test_an_address_that_is_none_is_a_mistake_of_the_settings_that_names_the_entry(
+    tmp_path: Any, entry: str, url: str
+) -> None:
+    more = {"openai_url": url, "openai_model": MODEL, "ollama_url": url, "ollama_model": MODEL}
+    settings = handmade.make_settings(tmp_path, providers=more)
+    with pytest.raises(ConfigurationError, match=entry) as raised:
+        openai_judge(url, MODEL, 5) if entry == "judge" else provider_of(settings, named(settings, entry))
+    assert "w0rd" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["s3cret\rkey", "s3cret\nkey", "s3cret\tkey", "s3crét", "s3cret\x00key"])
+def test_a_key_that_cannot_be_sent_is_refused_by_the_name_of_its_variable(
+    kind: str, monkeypatch: pytest.MonkeyPatch, server: StandIn, key: str
+) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ, "THEIR_KEY": key})
+    with pytest.raises(ConfigurationError, match="THEIR_KEY") as raised:
+        with_key(kind, server.url)
+    assert "s3cr" not in str(raised.value) + raised.value.hint
+
+
+@pytest.mark.parametrize("key", ["s3cret\r", "s3cret\r\n", " s3cret\n"])
+def test_white_space_around_a_key_is_not_sent(
+    kind: str, monkeypatch: pytest.MonkeyPatch, server: StandIn, key: str
+) -> None:
+    monkeypatch.setenv("THEIR_KEY", key)
+    heard, answer = [], answering(kind, server)
+    server.behaviour = lambda handler, number: (heard.append(handler.headers["authorization"]), answer(handler, 1))[1]
+    provider = with_key(kind, server.url)
+    assert ask(provider) == "yes"
+    provider.close()
+    assert heard == ["Bearer s3cret"]
+
+
+def with_key(kind: str, url: str) -> Provider:
+    if kind == "ollama":
+        return OllamaProvider(url, MODEL, 5, attempts=1, key_variable="THEIR_KEY")
+    return OpenAiProvider(url, MODEL, 5, attempts=1, key_variable="THEIR_KEY")
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [("0.3", 2), ("3600", 1)])
+def test_a_server_says_itself_how_long_it_wants_to_be_left_alone(server: StandIn, seconds: str, asked: int) -> None:
+    def behaviour(handler: BaseHTTPRequestHandler, number: int) -> None:
+        if number == 2:
+            return send(handler, whole())
+        handler.send_response(429)
+        handler.send_header("retry-after", seconds)
+        handler.send_header("content-length", "0")
+        return handler.end_headers()
+
+    server.behaviour = behaviour
+    provider = make("openai", server.url)
+    begun = time.monotonic()
+    if asked == 2:
+        assert ask(provider) == "yes"
+        assert time.monotonic() - begun >= 0.3
+    else:
+        with pytest.raises(ProviderError):
+            ask(provider)
+    provider.close()
+    assert server.asked == asked
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_an_answer_says_whether_it_was_cut(kind: str, provider: Any, server: StandIn, reason: str) -> None:
+    def behaviour(handler: BaseHTTPRequestHandler, _: int) -> None:
+        if kind == "ollama":
+            ollama_answer(handler, [{**ollama_piece("and", done=True), "done_reason": reason}])
+        else:
+            send(handler, whole("and", finish_reason=reason))
+
+    server.behaviour = behaviour
+    assert provider.answer(CHAT, Options()).cut == (reason == "length")
 
 
 def test_a_refusal_is_not_asked_again(kind: str, provider: Provider, server: StandIn) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from teaching import Gateway, servers
 
 from pipeline.backends.teachers.rehearsal import rehearse, rehearsed
 from pipeline.lib import jsonl
@@ -54,6 +55,15 @@ def test_a_night_without_the_gateway_goes_on_without_rehearsal(settings: Setting
     jsonl.write(settings.home / "rehearsal.jsonl", [question("2 + 2")])
     assert rehearse(settings) == 0
     assert not settings.layout.rehearsal.exists()
+
+
+def test_a_question_that_the_gateway_refuses_is_not_passed_and_the_others_are_kept(settings: Settings) -> None:
+    jsonl.write(settings.home / "rehearsal.jsonl", [question("2 + 2"), question("much too long"), question("1 + 3")])
+    gateway = Gateway(lambda _: "4", refused="much too long")
+    with servers(gateway):
+        assert rehearse(gateway.serves(settings)) == 3
+        assert rehearse(gateway.serves(settings)) == 0
+    assert [each.question for each in rehearsed(settings)] == ["2 + 2", "1 + 3"]
 
 
 def test_nothing_is_asked_where_there_are_no_questions(settings: Settings) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import gullible
 import pytest
 from gullible import fair
-from stand_in import drop, send
-from teaching import NOW, Server, fail, question, rewrites, right, rows, servers, settings_of, unsolved, words
+from stand_in import drop, send, whole
+from teaching import NOW, Gateway, Server, fail, question, rewrites, right, rows, servers, settings_of, unsolved, words
 
 from pipeline.backends.teachers.deciding import Council
 from pipeline.evolution.history import Strategy
@@ -25,7 +25,7 @@ from pipeline.evolution.steering import Steering
 from pipeline.harvest import harvest
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ConfigurationError, NothingToDo, UnavailableError
+from pipeline.lib.errors import BadRecordError, ConfigurationError, NothingToDo, UnavailableError
 from pipeline.lib.problems import Problems
 from pipeline.lib.records import Failure
 
@@ -185,6 +185,16 @@ def test_a_bad_teacher_alone_leaves_the_reason_or_is_unavailable(tmp_path: Path,
         assert list(row["problems"]) == [f"{OPENAI}: {problem}"]
 
 
+@pytest.mark.parametrize("prompt", ["agent-0", "plain"])
+def test_a_reply_that_the_server_cut_off_is_not_used_however_few_tokens_it_counts(
+    tmp_path: Path, two: Server, prompt: str
+):
+    two.behaviour = lambda handler, _: send(handler, whole("REASONING: x\nANSWER: 2", finish_reason="length"))
+    fail(tmp_path, 1, check="contains")
+    assert run(settings_of(tmp_path, [two.entry("b")], teachers=["b"], prompt=prompt))["unsolved"] == 1
+    assert "no end" in unsolved(tmp_path)[0]["reason"]
+
+
 def test_a_draft_that_nobody_delivered_is_asked_for_again_another_night(tmp_path: Path, two: Server):
     BAD["HTTP 400"](two)
     fail(tmp_path, 1)
@@ -192,6 +202,29 @@ def test_a_draft_that_nobody_delivered_is_asked_for_again_another_night(tmp_path
     assert run(settings)["unsolved"] == 1
     two.behaviour = lambda handler, _: two._answer(handler)
     assert run(settings, NOW + 1)["rewrites"] == 1
+
+
+@pytest.mark.parametrize("composed", [0, 4])
+def test_a_question_that_the_gateway_refuses_is_unsolved_and_the_others_are_answered(tmp_path: Path, composed: int):
+    gateway = Gateway(lambda asked: right(asked).split("ANSWER: ")[1], refused=question(1))
+    with servers(gateway):
+        fail(tmp_path, 1, 2, 3)
+        settings = gateway.serves(settings_of(tmp_path, [], composed=composed))
+        result = run(settings)
+        with pytest.raises(NothingToDo):
+            run(settings, NOW + 1)  # it would refuse it again
+    assert (result["rewrites"], result["unsolved"], result["teacher_problems"]) == (2, 1, {"HTTP 400": 2})
+    assert [row["reason"] for row in unsolved(tmp_path)] == ["no draft passed its check; most often: HTTP 400"]
+
+
+def test_a_gateway_that_refuses_for_another_reason_than_the_question_ends_the_harvest(tmp_path: Path):
+    gateway = Gateway(right, refused="")
+    gateway.behaviour = lambda handler, _: send(handler, b'{"error": {"message": "not loaded"}}', 404)
+    with servers(gateway):
+        fail(tmp_path, 1)
+        with pytest.raises(BadRecordError, match="not loaded"):
+            run(gateway.serves(settings_of(tmp_path, [], composed=0)))
+    assert unsolved(tmp_path) == []
 
 
 def test_judges_decide_where_no_check_does(tmp_path: Path, one: Server, two: Server, judge: Server):
@@ -315,6 +348,21 @@ def test_checks_and_judges_have_to_agree_where_both_are_asked(tmp_path: Path, on
     reasons = {row["instruction"]: row["reason"] for row in unsolved(tmp_path)}
     assert reasons[question(1)] == "checks and judges disagree: the judges see no difference"
     assert "the text differs" in reasons[question(2)]
+
+
+def test_what_waits_for_a_judge_is_in_the_history_once_it_is_decided(tmp_path: Path, one: Server, judge: Server):
+    listening = judge.behaviour
+    judge.behaviour = lambda handler, _: send(handler, b"no", 500)
+    fail(tmp_path, 1, check="contains")
+    one.reply = words
+    models = [one.entry("a"), judge.entry("j")]
+    settings = settings_of(tmp_path, models, teachers=["a"], judges=["j"], scorer="judged")
+    for night in range(2):
+        assert run(settings, NOW + night)["unsolved"] == 1
+    assert rows(tmp_path, "patterns.jsonl") == []
+    judge.behaviour = listening
+    assert run(settings, NOW + 2)["rewrites"] == 1
+    assert [row["solved"] for row in rows(tmp_path, "patterns.jsonl") if "solved" in row] == [True]
 
 
 def test_the_heuristic_scores_what_has_no_check(tmp_path: Path, one: Server):

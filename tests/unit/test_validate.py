@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from handmade import FIRST, SECOND, make, make_settings, promote, swap
+from teaching import Gateway, servers
 
 from pipeline.lib import generations, jsonl
+from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo
 from pipeline.validate import validate
@@ -47,6 +49,15 @@ def plan(settings: Settings) -> dict[str, Any]:
 def test_yesterday_is_what_was_current_before_the_latest_promotion(settings: Settings):
     log(settings, interaction("new"))
     assert (plan(settings)["yesterday"], plan(settings)["today"]) == (FIRST, SECOND)
+
+
+def test_a_question_that_the_gateway_refuses_is_wrong_and_the_others_are_asked(settings: Settings):
+    log(settings, interaction("2 + 2"), interaction("much too long"))
+    gateway = Gateway(lambda _: "4", refused="much too long")
+    gateway.health |= {"loaded": {FIRST: "1", SECOND: "2"}, "base_sha256": base_sha256(settings.base_folder)}
+    with servers(gateway):
+        found = validate(gateway.serves(settings), dry_run=False)["groups"]["all"]
+    assert (found["questions"], found["yesterday"], found["today"]) == (2, 1, 1)
 
 
 def test_without_a_promotion_there_is_nothing_to_compare(tmp_path: Path):

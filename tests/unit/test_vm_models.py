@@ -33,7 +33,7 @@ def server() -> Iterator[StandIn]:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("pipeline.backends.providers.openai._FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.backends.checks import run as checks
-from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.gateway_client import GatewayClient, RefusedChatError
 from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.lib import jsonl
 from pipeline.lib.errors import UnavailableError
@@ -53,13 +53,13 @@ class Examinee:
             return list(pool.map(self.answer, asked))
 
     def answer(self, question: Question) -> Answer:
-        """The greedy answer to one question, asked only if it is not known."""
+        """The greedy answer to one question, asked only if it is not known; wrong where this version fails on it."""
         key = content_id(self._identity, question.messages, self._decoding)
         text = self._known.get(key)
         if text is None:
             try:
                 text = self._ask(question)["choices"][0]["message"]["content"]
-            except UnavailableError as error:
+            except (UnavailableError, RefusedChatError) as error:
                 self.client.health()  # raises when it is the gateway that is gone, not this version that fails
                 return Answer("", False, str(error))
             with self._guard:
@@ -83,15 +83,19 @@ class Examinee:
                 max_tokens=max_tokens,
                 **({"stop": list(stops)} if stops else {}),
             )
-        except UnavailableError:
+        except (UnavailableError, RefusedChatError):
             self.client.health()  # see answer()
             return ""
         return str(answer["choices"][0]["message"]["content"])
 
-    def seconds_per_token(self, question: Question) -> float:
-        """Ask once more, alone, and measure; nothing is taken from memory."""
+    def seconds_per_token(self, question: Question) -> float | None:
+        """Ask once more, alone, and measure; nothing is taken from memory. None: this version fails on the question."""
         clock = time.monotonic()
-        usage = self._ask(question)["usage"]
+        try:
+            usage = self._ask(question)["usage"]
+        except (UnavailableError, RefusedChatError):
+            self.client.health()  # see answer()
+            return None
         return (time.monotonic() - clock) / max(1, int(usage["completion_tokens"]))
 
     def remember(self) -> None:

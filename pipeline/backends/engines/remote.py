@@ -1,7 +1,6 @@
 """An engine with a door of its own, behind the gateway: versions live under names that are never used twice."""
 
 import asyncio
-import os
 import threading
 from abc import abstractmethod
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from pipeline.lib import generations
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError, UnavailableError
 from pipeline.lib.generations import BASE, Generation
+from pipeline.lib.keys import key_of
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Message
 
@@ -33,12 +33,12 @@ class RemoteEngine(VersionedEngine):
 
         Raises:
             UnavailableError: it does not answer.
-            ConfigurationError: it was started in a way that does not let it have adapters.
+            ConfigurationError: it was started in a way that does not let it have adapters, or its key is none.
         """
         super().__init__(settings, probe_pool)
         self._reconciling = threading.Lock()
         self._background = asyncio.Semaphore(settings.engine.background)
-        self.upstream = Upstream(settings.engine.url, os.environ.get(KEY), settings.engine.timeout)
+        self.upstream = Upstream(settings.engine.url, key_of(KEY), settings.engine.timeout)
         try:
             self.base_name = settings.engine.base_name or self._first_model()
             self._require_adapters()

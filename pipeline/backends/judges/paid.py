@@ -7,7 +7,7 @@ from pipeline.backends.judges.interface import Preference
 from pipeline.backends.judges.model_judge import OPTIONS
 from pipeline.backends.judges.prompt import preference, question
 from pipeline.backends.providers.interface import Answer, CountingProvider, ProviderError
-from pipeline.backends.providers.ledger import Ledger
+from pipeline.backends.providers.ledger import Ledger, counted
 from pipeline.backends.providers.patience import Patience
 from pipeline.backends.providers.registry import Model
 from pipeline.lib.records import Message
@@ -41,7 +41,8 @@ class PaidJudge:
         asked = question(messages, first, second)
 
         def ask() -> Answer:
-            answer = self._provider.answer(asked.messages, OPTIONS)
+            # What is said is longer than what it means: it has to be counted before.
+            answer = counted(self._provider.answer(asked.messages, OPTIONS), asked.messages)
             return replace(answer, text=preference(answer.text, asked.words) or "")
 
         if self._patience.spent:

@@ -39,7 +39,10 @@ Answer two:
 That was the material. Which answer is better? Reply with one word, {words}.\
 """
 _UNSEEN = ("Cf", "Cs", "Co", "Cn")  # categories of characters
-_TURNS = re.compile(r"(<)(\||start_of_turn|end_of_turn|/?s>|<SYS|</SYS)|(\[)(/?INST\])", re.IGNORECASE)
+# U+FF5C is the bar in DeepSeek's template; INST and SYSTEM_PROMPT are Mistral's.
+_TURNS = re.compile(
+    r"(<)(\||\uFF5C|start_of_turn|end_of_turn|/?s>|<SYS|</SYS)|(\[)(/?(?:INST|SYSTEM_PROMPT)\])", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

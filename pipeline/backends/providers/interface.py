@@ -12,7 +12,14 @@ CONNECT_SECONDS = 5.0
 
 
 class ProviderError(UnavailableError):
-    """It did not answer, or refused; another one may do better."""
+    """It did not answer, or refused; another one may do better.
+
+    `may_be_billed` says that it took the question and then was silent: it may have answered, at somebody's cost.
+    """
+
+    def __init__(self, message: str, hint: str = "", may_be_billed: bool = False) -> None:
+        super().__init__(message, hint)
+        self.may_be_billed = may_be_billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +34,22 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, and how many tokens it cost as the server counts them (none: it does not say)."""
+    """A whole answer, and how many tokens it cost as the server counts them (none: it does not say).
+
+    `cut`: the server says that it ended for its length.
+    """
 
     text: str
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cut: bool = False
 
 
 class Provider(Protocol):
     """Safe to use from many threads; the `_async` ones from one event loop.
 
-    What is lost before its first piece has come is asked for again, each time after a longer pause. All of them raise
-    ProviderError.
+    What is lost before its first piece has come is asked for again, each time after a longer pause; but not of a server
+    that was silent for too long, which may still be at work on it. All of them raise ProviderError.
     """
 
     @property

@@ -10,11 +10,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends.providers.interface import Answer, Options
+from pipeline.backends.providers.interface import Answer, Options, ProviderError
 from pipeline.backends.providers.registry import Model
 from pipeline.lib.errors import DiskError, NightschoolError
 from pipeline.lib.records import Message, content_id
@@ -28,10 +28,12 @@ _MILLION = 1_000_000
 _TABLE = """
 CREATE TABLE IF NOT EXISTS calls (
     key TEXT NOT NULL, at REAL NOT NULL, day TEXT NOT NULL, model TEXT NOT NULL,
-    text TEXT, tokens_in INTEGER, tokens_out INTEGER, tokens INTEGER NOT NULL, money REAL NOT NULL);
+    text TEXT, tokens_in INTEGER, tokens_out INTEGER, tokens INTEGER NOT NULL, money REAL NOT NULL,
+    cut INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS by_key ON calls (key);
 CREATE INDEX IF NOT EXISTS by_day ON calls (day);
 """
+_NEW_COLUMN = "ALTER TABLE calls ADD COLUMN cut INTEGER NOT NULL DEFAULT 0"  # for files of earlier versions
 
 
 class BudgetSpentError(NightschoolError):
@@ -87,6 +89,8 @@ class Ledger:
             self._rows = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
             self._rows.execute("PRAGMA journal_mode=WAL")
             self._rows.executescript(_TABLE)
+            if "cut" not in {column[1] for column in self._rows.execute("PRAGMA table_info(calls)")}:
+                self._rows.execute(_NEW_COLUMN)
             self._rows.execute("DELETE FROM calls WHERE at < ?", (time.time() - _KEPT_SECONDS,))
             self._rows.execute("DELETE FROM calls WHERE rowid <= (SELECT max(rowid) FROM calls) - ?", (_KEPT_ROWS,))
             row = self._rows.execute("SELECT count(*), total(tokens), total(money) FROM calls WHERE day = ?", (day,))
@@ -107,7 +111,7 @@ class Ledger:
 
         Raises:
             BudgetSpentError: the call could cost more than is left, and nothing else is under way.
-            ProviderError: as `ask` does; the call is counted all the same.
+            ProviderError: as `ask` does; the call is counted all the same, and one that may be billed with its worst.
             DiskError: the answer cannot be kept.
         """
         key = content_id(model.key, asdict(options), list(more) or messages)
@@ -119,13 +123,16 @@ class Ledger:
         answer, cost = None, Spent(1)
         try:
             answer = ask()
-            cost = _cost(model, _counted(answer, messages))
+            cost = _cost(model, counted(answer, messages))
+        except ProviderError as error:
+            cost = worst if error.may_be_billed else cost
+            raise
         finally:
             with self._changed:
                 self._reserved.remove(worst)
                 self._spent = _sum(self._spent, cost)
+                self._changed.notify_all()  # before what may fail: else those that wait would wait for ever
                 self._write(key, model, answer, cost)
-                self._changed.notify_all()
         return answer
 
     @property
@@ -141,10 +148,13 @@ class Ledger:
     def _find(self, key: str) -> Answer | None:
         with self._changed:
             found = self._execute(
-                "SELECT text, tokens_in, tokens_out FROM calls WHERE key = ? AND text IS NOT NULL", (key,)
+                "SELECT text, tokens_in, tokens_out, cut FROM calls WHERE key = ? AND text IS NOT NULL", (key,)
             ).fetchone()
             self.remembered += found is not None
-        return Answer(*found) if found else None
+        if found is None:
+            return None
+        text, tokens_in, tokens_out, cut = found
+        return Answer(text, tokens_in, tokens_out, bool(cut))
 
     def _reserve(self, worst: Spent) -> None:
         """Wait until the worst case fits beside what is under way."""
@@ -169,8 +179,8 @@ class Ledger:
     def _write(self, key: str, model: Model, answer: Answer | None, cost: Spent) -> None:
         said = (answer.text, answer.tokens_in, answer.tokens_out) if answer else (None, None, None)
         self._execute(
-            "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (key, time.time(), self._day, model.key, *said, cost.tokens, cost.money),
+            "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (key, time.time(), self._day, model.key, *said, cost.tokens, cost.money, bool(answer and answer.cut)),
         )
 
     def _execute(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
@@ -195,11 +205,11 @@ def _cost(model: Model, answer: Answer) -> Spent:
     return Spent(1, tokens_in + tokens_out, money)
 
 
-def _counted(answer: Answer, messages: list[Message]) -> Answer:
+def counted(answer: Answer, messages: list[Message]) -> Answer:
     """With the tokens that the server counted, else what they probably are."""
     tokens_in = _tokens(messages) if answer.tokens_in is None else answer.tokens_in
     tokens_out = 1 + len(answer.text) // _CHARACTERS if answer.tokens_out is None else answer.tokens_out
-    return Answer(answer.text, tokens_in, tokens_out)
+    return replace(answer, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
 def _tokens(messages: list[Message]) -> int:

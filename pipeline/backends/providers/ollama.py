@@ -9,8 +9,12 @@ import httpx
 import ollama
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from pipeline.backends.providers.addresses import require_url
 from pipeline.backends.providers.interface import CONNECT_SECONDS, HEALTH_SECONDS, Answer, Options, ProviderError
+from pipeline.backends.providers.patience import silent
+from pipeline.lib.keys import key_of
 from pipeline.lib.records import Message
+from pipeline.lib.text import encodable
 
 _CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=16)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
@@ -38,6 +42,10 @@ class OllamaProvider:
             attempts: how often it is asked at most.
             context: tokens that question and answer may have together; none: what the server is set to.
             key_variable: the environment variable that holds the server's key, if it wants one.
+
+        Raises:
+            ValueError: the address is none; without a word of it, for it may hold a password.
+            ConfigurationError: the key is none.
         """
         self.model = model
         self._context = context
@@ -46,7 +54,8 @@ class OllamaProvider:
             "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             "limits": _CONNECTIONS,
         }
-        key = os.environ.get(key_variable) if key_variable else None
+        require_url(url or os.environ.get("OLLAMA_HOST", ""))
+        key = key_of(key_variable)
         headers = {"authorization": f"Bearer {key}"} if key else None
         self._client = ollama.Client(host=url, headers=headers, **patience)
         self._async_client = ollama.AsyncClient(host=url, headers=headers, **patience)
@@ -87,9 +96,9 @@ class OllamaProvider:
         with self._named():
             piece: ollama.ChatResponse
             piece, rest = self._patience()(begin)
-            yield piece.message.content or ""
+            yield encodable(piece.message.content or "")
             for piece in rest:
-                yield piece.message.content or ""
+                yield encodable(piece.message.content or "")
             _require_end(piece)
 
     async def ask_async(self, messages: list[Message], options: Options) -> str:
@@ -113,9 +122,9 @@ class OllamaProvider:
         with self._named():
             piece: ollama.ChatResponse
             piece, rest = await self._patience_async()(begin)
-            yield piece.message.content or ""
+            yield encodable(piece.message.content or "")
             async for piece in rest:
-                yield piece.message.content or ""
+                yield encodable(piece.message.content or "")
             _require_end(piece)
 
     def close(self) -> None:
@@ -150,7 +159,9 @@ class OllamaProvider:
             yield
         except (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, TypeError, _LostError) as error:
             raise ProviderError(
-                f"no answer from {self.name}: {error or type(error).__name__}", "is Ollama running, with that model?"
+                f"no answer from {self.name}: {error or type(error).__name__}",
+                "is Ollama running, with that model?",
+                silent(error),
             ) from error
 
 
@@ -159,7 +170,8 @@ class _LostError(Exception):
 
 
 def _counted(answer: ollama.ChatResponse) -> Answer:
-    return Answer(answer.message.content or "", answer.prompt_eval_count, answer.eval_count)
+    text, cut = encodable(answer.message.content or ""), answer.done_reason == "length"
+    return Answer(text, answer.prompt_eval_count, answer.eval_count, cut)
 
 
 def _begun(piece: ollama.ChatResponse | None) -> ollama.ChatResponse:

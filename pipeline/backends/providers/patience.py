@@ -36,6 +36,11 @@ class Patience:
         return problem
 
 
+def silent(error: BaseException) -> bool:
+    """Whether a server took the request and said nothing in time. Clients have it from httpx or its successor."""
+    return "ReadTimeout" in (type(error).__name__, type(error.__cause__).__name__)
+
+
 def trouble(error: ProviderError) -> str:
     """`down`, `slow`, `HTTP 503`, or `no chat` where something else than a model answered."""
     import httpx

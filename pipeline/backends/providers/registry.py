@@ -104,7 +104,20 @@ def named(settings: Settings, name: str) -> Model:
 
 
 def provider_of(settings: Settings, model: Model) -> CountingProvider:
-    """Its provider, with the time-out and attempts of the settings; nothing is asked yet."""
+    """Its provider, with the time-out and attempts of the settings; nothing is asked yet.
+
+    Raises:
+        ConfigurationError: its address or its key is none.
+    """
+    try:
+        return _provider_of(settings, model)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the address of model {model.name} cannot be used: {error}", "see [providers] in nightschool.toml"
+        ) from error
+
+
+def _provider_of(settings: Settings, model: Model) -> CountingProvider:
     timeout, attempts = settings.providers.timeout, settings.providers.attempts
     if model.kind == "ollama":
         from pipeline.backends.providers.ollama import OllamaProvider

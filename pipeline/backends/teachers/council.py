@@ -82,8 +82,9 @@ def written_by(drafts: Iterable[Draft]) -> dict[str, int]:
 
 
 def problems_of(drafts: Iterable[Draft]) -> dict[str, int]:
-    """What was wrong with drafts, by teacher: {"ollama/qwen3:8b: no ANSWER": 2}."""
-    return dict(sorted(Counter(f"{draft.teacher}: {draft.problem}" for draft in drafts if draft.problem).items()))
+    """What was wrong with drafts, by teacher: {"ollama/qwen3:8b: no ANSWER": 2}; of one that has no name: only what."""
+    named = (f"{draft.teacher}: {draft.problem}".removeprefix(": ") for draft in drafts if draft.problem)
+    return dict(sorted(Counter(named).items()))
 
 
 def _accepted_of(outcomes: Iterable[tuple[Draft, Outcome]]) -> dict[str, tuple[int, int]]:

@@ -30,8 +30,8 @@ Example = tuple[str, str]
 class Student(Teacher, Protocol):
     """A model that drafts, and that can be asked anything else."""
 
-    def answer(self, messages: list[Message]) -> str:
-        """The likeliest answer.
+    def answer(self, messages: list[Message]) -> str | None:
+        """The likeliest answer; none: the question is refused.
 
         Raises:
             UnavailableError: the gateway does not answer.
@@ -104,20 +104,22 @@ class LeastToMost:
             return []
         drafts = []
         for way in self.parts.simpler(last["content"], self._most, int(interaction.id[:8], 16)):
-            answer = way.answer(self._answer([*before, {"role": "user", "content": way.question}]))
+            said = self._answer([*before, {"role": "user", "content": way.question}])
+            answer = None if said is None else way.answer(said)
             if answer is not None:
                 drafts.append(Draft(answer, f"put together from the answer to: {way.question}"))
         return drafts
 
-    def _answer(self, messages: list[Message]) -> str:
+    def _answer(self, messages: list[Message]) -> str | None:
         """Asked once a night: many questions have the same simpler one."""
         key = repr(messages)
         with self._guard:
             known = self._answers.get(key)
         if known is None:
             known = self._model.answer(messages)
-            with self._guard:
-                self._answers[key] = known
+            if known is not None:
+                with self._guard:
+                    self._answers[key] = known
         return known
 
 

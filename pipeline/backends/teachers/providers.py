@@ -63,7 +63,7 @@ class ProviderTeacher:
             return Draft("", "", self.name, self._patience.failed(self.name, error), lost=True)
         if self._patience.answered():
             remembered(self._layout, self._model.key, None)
-        cut = answer.tokens_out is not None and answer.tokens_out >= longest
+        cut = answer.cut or (answer.tokens_out is not None and answer.tokens_out >= longest)
         read = agent_zero.read_plain if self._plain else agent_zero.read
         said = read(answer.text, interaction, cut)
         return Draft(said.answer, said.reasoning, self.name, said.problem)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pipeline.backends.checks import run as checks
-from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.gateway_client import GatewayClient, RefusedChatError
 from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.lib import jsonl, questions
 from pipeline.lib.base_model import base_sha256
@@ -65,10 +65,12 @@ def _questions(settings: Settings) -> list[Row]:
 
 
 def _answered(client: GatewayClient, row: Row, max_tokens: int) -> Row:
-    answer = client.chat(row["messages"], "teacher", BASE, temperature=0, max_tokens=max_tokens)
-    text = str(answer["choices"][0]["message"]["content"])
+    """With the base's answer; a question that is refused has none, and is not asked again."""
+    text, passed = "", False
     try:
+        answer = client.chat(row["messages"], "teacher", BASE, temperature=0, max_tokens=max_tokens)
+        text = str(answer["choices"][0]["message"]["content"])
         passed = checks.judge(text, row["check"]).passed is True
-    except SandboxError:
-        passed = False
+    except (RefusedChatError, SandboxError):
+        pass
     return {"key": row["key"], "messages": row["messages"], "answer": text, "passed": passed}

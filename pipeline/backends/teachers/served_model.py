@@ -3,9 +3,10 @@
 import threading
 from typing import Any
 
-from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.gateway_client import GatewayClient, RefusedChatError
 from pipeline.backends.teachers.interface import Draft
 from pipeline.evolution.history import Strategy
+from pipeline.lib.logs import logger
 from pipeline.lib.records import Interaction, Message
 
 
@@ -30,18 +31,28 @@ class ServedModel:
         self.name = f"{health['model']}@{self.version}:{digest[:12]}"
 
     def drafts(self, interaction: Interaction, count: int, first: int, how: Strategy) -> list[Draft]:
-        """Samples; their seeds depend on the question, so a harvest can be repeated."""
+        """Samples; their seeds depend on the question, so a harvest can be repeated.
+
+        A question that the gateway refuses, it refuses every time: that is the problem of all its drafts.
+        """
         seed = int(interaction.id[:8], 16) + first
-        said = self._ask(interaction.messages, n=count, temperature=how.temperature, top_p=how.top_p, seed=seed)
+        try:
+            said = self._ask(interaction.messages, n=count, temperature=how.temperature, top_p=how.top_p, seed=seed)
+        except RefusedChatError as error:
+            logger.warning("no drafts for %s: %s", interaction.id, error)
+            return [Draft("", problem=error.problem)] * count
         return [Draft(answer) for answer in said]
 
-    def answer(self, messages: list[Message]) -> str:
-        """The likeliest answer.
+    def answer(self, messages: list[Message]) -> str | None:
+        """The likeliest answer; none: the question is refused.
 
         Raises:
             UnavailableError: the gateway does not answer.
         """
-        return self._ask(messages, temperature=0)[0]
+        try:
+            return self._ask(messages, temperature=0)[0]
+        except RefusedChatError:
+            return None
 
     def _ask(self, messages: list[Message], **options: Any) -> list[str]:
         answer = self.client.chat(messages, "teacher", self.version, max_tokens=self.max_tokens, **options)
