@@ -24,9 +24,10 @@ from pipeline.backends.trainers import adapter_files
 from pipeline.gate.monitor import Finding, Limits
 from pipeline.lib import generations, lineage, permission, pins, questions
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import NightschoolError, NothingToDo, Refused, RolledBack
+from pipeline.lib.errors import DiskError, NightschoolError, NothingToDo, Refused, RolledBack
 from pipeline.lib.files import write_json
 from pipeline.lib.generations import DEPLOYMENT, Generation
+from pipeline.lib.logs import logger
 
 _DRAIN_SECONDS = 30.0
 
@@ -47,6 +48,7 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
         ConfigurationError: candidate or incumbent belongs to another base model.
         NothingToDo: it is current already.
         RolledBack: it was deployed, failed, and the previous version serves again.
+        DiskError: likewise, but `loras/current` could not be moved back.
         EngineError, UnavailableError: it never got as far as serving; nothing has changed.
     """
     layout = settings.layout
@@ -76,19 +78,33 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     try:
         record["proof"] = switching.promote(client, layout, candidate, fingerprint, run)
         finding, numbers = _watch(settings, client, candidate, verdict, before)
-    except NightschoolError as error:
+    except (NightschoolError, OSError) as error:
         finding, numbers = Finding("failing", str(error)), {}
     record |= {"watch": {**asdict(finding), **numbers}}
-    write_json(candidate.folder / DEPLOYMENT, record)
     if finding.health != "healthy":
         summary = switching.give_back(client, layout, previous, finding.reason, run, fingerprint, numbers)
-        state = "proven" if summary["proven"] else "NOT proven, look at the server"
-        raise RolledBack(
-            f"{candidate.id} was rolled back to {previous.id} ({state}): {finding.reason}",
-            f"see {layout.current / switching.SUMMARY}",
-        )
+        _write_down(candidate, record)
+        raise _rolled_back(candidate, summary, f"see {layout.current / switching.SUMMARY}")
+    _write_down(candidate, record)
     _forget_older(client, {candidate.id, previous.id})
     return {key: record[key] for key in ("from", "to", "sha256", "proof", "watch")}
+
+
+def _write_down(candidate: Generation, record: dict[str, Any]) -> None:
+    """What became of the deployment. What serves is decided by now: a full disk changes nothing of it."""
+    try:
+        write_json(candidate.folder / DEPLOYMENT, record)
+    except DiskError as error:
+        logger.error("the deployment is not written down: %s", error)
+
+
+def _rolled_back(candidate: Generation, summary: dict[str, Any], hint: str) -> RolledBack:
+    """The ending after a return."""
+    state = "proven" if summary["proven"] else "NOT proven, look at the server"
+    unwritten = f"; not all is written down: {summary['disk_error']}" if "disk_error" in summary else ""
+    return RolledBack(
+        f"{candidate.id} was rolled back to {summary['to']} ({state}): {summary['reason']}{unwritten}", hint
+    )
 
 
 def _prove_under_own_name(client: GatewayClient, candidate: Generation) -> Fingerprint:

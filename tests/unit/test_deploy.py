@@ -1,0 +1,105 @@
+"""What is deployed and fails goes back, whatever else goes wrong."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from handmade import FIRST, judged, make, make_settings, promote
+from pretended import RIGHT, WRONG, Gateway
+
+from pipeline.backends.engines.switching import SUMMARY
+from pipeline.deploy import deploy
+from pipeline.lib import generations
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import DiskError, RolledBack
+from pipeline.lib.files import read_json
+from pipeline.lib.generations import DEPLOYMENT
+from pipeline.rollback import rollback
+
+RUN = "20261121T020000Z"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = make_settings(tmp_path, deploy={"monitor_duration": 0})
+    judged(make(settings, FIRST), "base")
+    return settings
+
+
+@contextmanager
+def serving(settings: Settings, monkeypatch: pytest.MonkeyPatch, history: list[bool]) -> Iterator[Gateway]:
+    gateway = Gateway(settings, history)
+    monkeypatch.setattr("pipeline.deploy.GatewayClient", lambda _: gateway)
+    monkeypatch.setattr("pipeline.rollback.GatewayClient", lambda _: gateway)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        yield gateway
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def fill_disk() -> None:
+    """From now on no file takes a byte."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+
+
+def current(settings: Settings) -> str:
+    return generations.incumbent(settings.layout).id
+
+
+@pytest.mark.parametrize("moment", ["verify", "activate"])
+def test_a_full_disk_does_not_leave_a_failing_candidate_in_service(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
+):
+    """`verify`: full before the swap, so its ledger fails; `activate`: full during the watch."""
+    with serving(settings, monkeypatch, WRONG) as gateway:
+        gateway.hooks[moment] = fill_disk
+        with pytest.raises(RolledBack, match=r"\(proven\).*not all is written down: cannot append") as caught:
+            deploy(settings, FIRST, RUN, dry_run=False)
+    assert str(caught.value).startswith(f"{FIRST} was rolled back to base")
+    assert (current(settings), gateway.active) == ("base", "base")
+
+
+def test_a_full_disk_does_not_take_a_healthy_candidate_back(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    with serving(settings, monkeypatch, RIGHT) as gateway:
+        gateway.hooks["activate"] = fill_disk
+        assert deploy(settings, FIRST, RUN, dry_run=False)["watch"]["health"] == "healthy"
+    assert (current(settings), gateway.active) == (FIRST, FIRST)
+
+
+def test_a_return_is_written_down_in_deployment_and_summary(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    with (
+        serving(settings, monkeypatch, WRONG),
+        pytest.raises(RolledBack, match=rf"{FIRST} was rolled back to base \(proven\): success 0.0%"),
+    ):
+        deploy(settings, FIRST, RUN, dry_run=False)
+    assert read_json(settings.layout.generation(FIRST) / DEPLOYMENT)["watch"]["health"] == "failing"
+    summary = read_json(settings.layout.current / SUMMARY)
+    assert (summary["to"], summary["proven"], "disk_error" in summary) == ("base", True, False)
+
+
+def test_a_link_that_cannot_be_moved_back_is_an_error_and_the_engine_returns_all_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(link: Path, target: str) -> None:
+        raise DiskError(f"cannot point {link} at {target}: No space left on device")
+
+    with serving(settings, monkeypatch, WRONG) as gateway:
+        gateway.hooks["activate"] = lambda: monkeypatch.setattr(generations, "point", refuse)
+        with pytest.raises(DiskError, match=f"current still names {FIRST}"):
+            deploy(settings, FIRST, RUN, dry_run=False)
+    assert gateway.active == "base"
+
+
+def test_a_rollback_by_hand_goes_through_though_its_ledger_cannot_be_written(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    promote(settings, FIRST)
+    with serving(settings, monkeypatch, RIGHT) as gateway:
+        fill_disk()
+        with pytest.raises(DiskError, match="base serves again, but not all is written down"):
+            rollback(settings, None, "test", RUN, dry_run=False)
+    assert (current(settings), gateway.active) == ("base", "base")
