@@ -19,6 +19,10 @@ from pipeline.lib.records import Message
 _CONNECTIONS = 128
 
 
+class OverloadedError(UnavailableError):
+    """Too many requests were waiting; nothing was asked."""
+
+
 class GatewayClient:
     """One pooled connection to one gateway; safe to use from many threads."""
 
@@ -165,6 +169,8 @@ def _refusal(status: int, value: Any) -> Exception:
         return EngineError(message, str(value.get("hint", "")))
     if status == 401:
         return ConfigurationError(message, "the gateway runs in another home; set NIGHTSCHOOL_HOME")
+    if isinstance(error, dict) and error.get("type") == "overloaded_error":
+        return OverloadedError(f"the gateway answered {status}: {message}", "try again in a moment")
     if status >= 500:
         return UnavailableError(f"the gateway answered {status}: {message}", "see logs/nightschool.log")
     return BadRecordError(f"the gateway refused: {message}")

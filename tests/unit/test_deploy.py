@@ -1,6 +1,8 @@
 """What is deployed and fails goes back, whatever else goes wrong."""
 
+import json
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,13 +10,17 @@ from pathlib import Path
 import pytest
 from handmade import FIRST, judged, make, make_settings, promote
 from pretended import RIGHT, WRONG, Gateway
+from stand_in import StandIn, send
 
+from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.engines.switching import SUMMARY
+from pipeline.backends.gateway_client import GatewayClient, OverloadedError
 from pipeline.deploy import deploy
+from pipeline.gate.monitor import Limits
 from pipeline.lib import generations
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import DiskError, RolledBack
-from pipeline.lib.files import read_json
+from pipeline.lib.errors import DiskError, RolledBack, UnavailableError
+from pipeline.lib.files import read_json, write_json
 from pipeline.lib.generations import DEPLOYMENT
 from pipeline.rollback import rollback
 
@@ -68,6 +74,40 @@ def test_a_full_disk_does_not_take_a_healthy_candidate_back(settings: Settings, 
         gateway.hooks["activate"] = fill_disk
         assert deploy(settings, FIRST, RUN, dry_run=False)["watch"]["health"] == "healthy"
     assert (current(settings), gateway.active) == (FIRST, FIRST)
+
+
+def test_probes_that_find_the_queue_full_say_nothing_about_the_candidate(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    asked = []
+
+    def busy(*said: object, **_: object) -> dict[str, object]:
+        asked.append(said)
+        raise OverloadedError("the gateway answered 503: too many waiting requests")
+
+    gateway = Gateway(settings, [])
+    gateway.chat = busy
+    limits = Limits(0.85, 1000, minimum_samples=5)
+    question = {"messages": [{"role": "user", "content": "1 + 1?"}], "check": {"type": "text", "equals": "2"}}
+    finding, _ = LiveWatch(gateway, "base", [question], limits, seconds=0).run()
+    assert (finding.health, finding.reason) == ("unknown", "0 outcomes, 5 needed")
+    assert len(asked) == 20
+
+
+def test_a_full_queue_is_told_from_a_gateway_that_failed(settings: Settings):
+    server = StandIn()
+    settings.layout.logs.mkdir(exist_ok=True)
+    write_json(settings.layout.logs / "server.json", {"url": server.url})
+    try:
+        for kind, expected in (("overloaded_error", OverloadedError), ("server_error", UnavailableError)):
+            body = json.dumps({"error": {"message": "not now", "type": kind}}).encode()
+            server.behaviour = lambda handler, _, body=body: send(handler, body, 503)
+            with pytest.raises(UnavailableError, match="503: not now") as caught:
+                GatewayClient(settings).chat([], "probe")
+            assert caught.type is expected
+    finally:
+        server.stop()
 
 
 def test_a_return_is_written_down_in_deployment_and_summary(settings: Settings, monkeypatch: pytest.MonkeyPatch):
