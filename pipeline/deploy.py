@@ -1,6 +1,7 @@
 """deploy: a candidate with a `pass` → current, proven, watched.
 
-reads   `loras/<candidate>/verdict.json`, `approval.json` and its files, pins, the ledger; talks to the running gateway
+reads   `loras/<candidate>/verdict.json`, `canary.jsonl`, `approval.json` and its files, pins, the ledger;
+        talks to the running gateway
 writes  `loras/current`, `logs/promotions.jsonl`, `loras/<candidate>/deployment.json`,
         when a person has to be asked first: only `loras/<candidate>/approval.json`,
         and when it had to return: `loras/current/rollback_summary.json`
@@ -22,7 +23,7 @@ from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.monitor import Finding, Limits
-from pipeline.lib import generations, lineage, permission, pins, questions
+from pipeline.lib import generations, jsonl, lineage, permission, pins, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import DiskError, NightschoolError, NothingToDo, Refused, RolledBack
 from pipeline.lib.files import write_json
@@ -30,6 +31,7 @@ from pipeline.lib.generations import DEPLOYMENT, Generation
 from pipeline.lib.logs import logger
 
 _DRAIN_SECONDS = 30.0
+_PROBED = ("holdout", "canary")  # hidden questions are somebody's words
 
 
 def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     before = client.window(previous.id, 0)
     fingerprint = _prove_under_own_name(client, candidate)
     if settings.deploy.candidate_share:
-        _try_on_a_share(settings, client, candidate, verdict, before)
+        _try_on_a_share(settings, client, candidate, before)
     record: dict[str, Any] = {
         "from": previous.id,
         "from_sha256": previous.sha256,
@@ -77,7 +79,7 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     }
     try:
         record["proof"] = switching.promote(client, layout, candidate, fingerprint, run)
-        finding, numbers = _watch(settings, client, candidate, verdict, before)
+        finding, numbers = _watch(settings, client, candidate, before)
     except (NightschoolError, OSError) as error:
         finding, numbers = Finding("failing", str(error)), {}
     record |= {"watch": {**asdict(finding), **numbers}}
@@ -139,14 +141,12 @@ def _require_permission(
     return verdict
 
 
-def _try_on_a_share(
-    settings: Settings, client: GatewayClient, candidate: Generation, verdict: dict[str, Any], before: dict[str, Any]
-) -> None:
+def _try_on_a_share(settings: Settings, client: GatewayClient, candidate: Generation, before: dict[str, Any]) -> None:
     """Watch it on a part of the traffic, while the incumbent has the rest and nothing has been swapped."""
     share = settings.deploy.candidate_share
     client.share(candidate.id, share)
     try:
-        finding, _ = _watch(settings, client, candidate, verdict, before, candidate.id)
+        finding, _ = _watch(settings, client, candidate, before, candidate.id)
     finally:
         client.share(candidate.id, 0)
     if finding.health != "healthy":
@@ -159,25 +159,35 @@ def _watch(
     settings: Settings,
     client: GatewayClient,
     candidate: Generation,
-    verdict: dict[str, Any],
     before: dict[str, Any],
     asked_as: str = "",
 ) -> tuple[Finding, dict[str, Any]]:
-    probes = [row for row in [*questions.read_holdout(settings), *questions.read_canary(settings)] if _executable(row)]
+    probes = _probes(candidate)
     random.Random(candidate.id).shuffle(probes)
-    limits = _limits(settings, verdict, before)
+    limits = _limits(settings, probes, before)
     return LiveWatch(client, candidate.id, probes, limits, settings.deploy.monitor_duration, asked_as).run()
+
+
+def _probes(candidate: Generation) -> list[dict[str, Any]]:
+    """What the canary asked of candidate and incumbent, and can be asked again.
+
+    Only on questions that the incumbent has answered is its own level known: a canary may stop before it has asked all.
+    """
+    return [
+        row
+        for row in jsonl.read(candidate.folder / "canary.jsonl")
+        if row.get("suite") in _PROBED and row["incumbent"]["passed"] is not None and _executable(row)
+    ]
 
 
 def _executable(row: dict[str, Any]) -> bool:
     return row["check"].get("type") != questions.JUDGED and checks.obstacle(row["check"]) is None
 
 
-def _limits(settings: Settings, verdict: dict[str, Any], before: dict[str, Any]) -> Limits:
-    """The thresholds, and what the previous version reached: on the gate's questions or live, the lower one."""
+def _limits(settings: Settings, probes: list[dict[str, Any]], before: dict[str, Any]) -> Limits:
+    """The thresholds, and what the previous version reached: on these very probes or live, the lower one."""
     deploy = settings.deploy
-    overall = verdict["suites"]["holdout"]["incumbent"]["success"]
-    levels = [] if overall is None else [float(overall)]
+    levels = [statistics.fmean(row["incumbent"]["passed"] for row in probes)] if probes else []
     if before["outcomes"] >= deploy.minimum_samples:
         levels.append(before["successes"] / before["outcomes"])
     enough = before["requests"] >= deploy.minimum_samples

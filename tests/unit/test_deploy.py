@@ -17,7 +17,7 @@ from pipeline.backends.engines.switching import SUMMARY
 from pipeline.backends.gateway_client import GatewayClient, OverloadedError
 from pipeline.deploy import deploy
 from pipeline.gate.monitor import Limits
-from pipeline.lib import generations
+from pipeline.lib import generations, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import DiskError, RolledBack, UnavailableError
 from pipeline.lib.files import read_json, write_json
@@ -74,6 +74,45 @@ def test_a_full_disk_does_not_take_a_healthy_candidate_back(settings: Settings, 
         gateway.hooks["activate"] = fill_disk
         assert deploy(settings, FIRST, RUN, dry_run=False)["watch"]["health"] == "healthy"
     assert (current(settings), gateway.active) == (FIRST, FIRST)
+
+
+def asked_by_canary(settings: Settings, **suites: tuple[int, int]) -> None:
+    """Each suite: so many questions that both versions got right, and so many that neither did; judged ones as well."""
+    rows = [
+        {
+            "suite": suite,
+            "messages": [{"role": "user", "content": f"{suite} {number}"}],
+            "check": {"type": "text", "equals": FIRST if number < right else "nobody says this"},
+            "candidate": {"passed": number < right},
+            "incumbent": {"passed": number < right},
+        }
+        for suite, (right, wrong) in suites.items()
+        for number in range(right + wrong)
+    ]
+    judged = {"suite": "holdout", "messages": [], "check": {"type": "judge"}, "incumbent": {"passed": None}}
+    jsonl.write(settings.layout.generation(FIRST) / "canary.jsonl", [*rows, judged])
+
+
+@pytest.mark.parametrize(
+    ("suites", "bound"),
+    [
+        ({"holdout": (38, 2), "canary": (16, 24)}, "67.5%"),
+        ({"canary": (22, 18), "hidden": (40, 0)}, "55.0%"),
+        ({"holdout": (1, 0), "canary": (24, 36)}, "41.0%"),  # it stopped when it had just begun with the hold-out
+    ],
+)
+def test_probes_are_held_to_what_the_incumbent_reached_on_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, suites: dict[str, tuple[int, int]], bound: str
+):
+    """The candidate answers exactly as well as the incumbent did, so nothing is wrong with it."""
+    asked_by_canary(settings, **suites)
+    with serving(settings, monkeypatch, []) as gateway:
+        watch = deploy(settings, FIRST, RUN, dry_run=False)["watch"]
+    assert watch["health"] == "healthy"
+    assert watch["reason"].endswith(f"bound {bound}")
+    probed = [each.split()[0] for each in gateway.probed if each != "who are you?"]
+    assert len(probed) == 20
+    assert set(probed) <= {"holdout", "canary"}
 
 
 def test_probes_that_find_the_queue_full_say_nothing_about_the_candidate(
