@@ -31,6 +31,7 @@ from pipeline.lib.generations import DEPLOYMENT, Generation
 from pipeline.lib.logs import logger
 
 _DRAIN_SECONDS = 30.0
+_OVERTIME = 60.0  # seconds that a watch may take beyond its time, for probes that are still missing
 _PROBED = ("holdout", "canary")  # hidden questions are somebody's words
 
 
@@ -144,7 +145,7 @@ def _require_permission(
 def _try_on_a_share(settings: Settings, client: GatewayClient, candidate: Generation, before: dict[str, Any]) -> None:
     """Watch it on a part of the traffic, while the incumbent has the rest and nothing has been swapped."""
     share = settings.deploy.candidate_share
-    client.share(candidate.id, share)
+    client.share(candidate.id, share, settings.deploy.monitor_duration + _OVERTIME)
     try:
         finding, _ = _watch(settings, client, candidate, before, candidate.id)
     finally:

@@ -105,9 +105,9 @@ class GatewayClient:
         """See Engine."""
         self._control("unload", version)
 
-    def share(self, version: str, share: float) -> None:
-        """Let a loaded version answer this share of the public name's traffic; 0 ends it."""
-        self._control("share", version, share=share)
+    def share(self, version: str, share: float, seconds: float = 1) -> None:
+        """Let a loaded version answer this share of the public name's traffic for so long at most; 0 ends it."""
+        self._control("share", version, share=share, seconds=seconds)
 
     def _control(self, verb: str, version: str, **more: Any) -> dict[str, Any]:
         return self._call("POST", f"/control/{verb}", {"version": version, **more}, self._token())

@@ -29,7 +29,7 @@ class Gateway:
         self.active = generations.incumbent(self.layout).id
         self.load(self.active)
         self.hooks: dict[str, Callable[[], None]] = {}
-        self.shares: list[tuple[str, float]] = []
+        self.shares: list[tuple[str, float, float]] = []
         self.probed: list[str] = []
 
     def _did(self, name: str) -> None:
@@ -76,8 +76,8 @@ class Gateway:
     def unload(self, version: str) -> None:
         del self.loaded[version]
 
-    def share(self, version: str, share: float, *_: float) -> None:
-        self.shares.append((version, share))
+    def share(self, version: str, share: float, seconds: float = 1) -> None:
+        self.shares.append((version, share, seconds))
 
     def chat(self, messages: list[dict[str, str]], purpose: str, version: str = "", **_: Any) -> dict[str, Any]:
         self.probed.append(messages[-1]["content"])

@@ -115,6 +115,18 @@ def test_probes_are_held_to_what_the_incumbent_reached_on_them(
     assert set(probed) <= {"holdout", "canary"}
 
 
+def test_a_share_of_the_traffic_is_asked_for_a_limited_time_and_given_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    deploying = settings.deploy.model_copy(update={"candidate_share": 0.2})
+    settings = settings.model_copy(update={"deploy": deploying})
+    with serving(settings, monkeypatch, RIGHT) as gateway:
+        deploy(settings, FIRST, RUN, dry_run=False)
+    (begun, share, seconds), ended = gateway.shares
+    assert (begun, share, ended[:2]) == (FIRST, 0.2, (FIRST, 0))
+    assert 0 < seconds < 120
+
+
 def test_probes_that_find_the_queue_full_say_nothing_about_the_candidate(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
