@@ -32,7 +32,7 @@ from pipeline.lib.logs import logger
 
 _DRAIN_SECONDS = 30.0
 _OVERTIME = 60.0  # seconds that a watch may take beyond its time, for probes that are still missing
-_PROBED = ("holdout", "canary")  # hidden questions are somebody's words
+_PROBED = ("holdout", "canary")  # a hidden question came in with somebody's conversation
 
 
 def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def give_back(
     for folder in {target.folder, failed.folder}:
         with _going_on(summary):
             write_json(folder / SUMMARY, summary)
-    if generations.incumbent(layout).id != target.id:
+    if "disk_error" in summary and generations.incumbent(layout).id != target.id:
         raise DiskError(
             f"{layout.current} still names {failed.id}: {summary['disk_error']}",
             f"free some space, then `nightschool rollback --to {target.id}`",
