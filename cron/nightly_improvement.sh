@@ -7,7 +7,7 @@
 # home     NIGHTSCHOOL_HOME, else the folder above this one
 # ends     0 a better model serves   10 nothing to do   20 refused   21 inconclusive, or awaiting approval
 #          30 deployed, then rolled back   64–78 failed (the table stands in the README)   75 also: another night is running
-# stopped  (SIGTERM, SIGINT) the stage that runs is ended and no other begins: 75, another night goes on from there.
+# stopped  (SIGTERM, SIGINT, SIGHUP) the stage that runs is ended and no other begins: 75, another night goes on from there.
 #          Only a deployment is finished first, with its watch: nobody else would take a bad model back.
 # leaves   logs/nightly_<run>.log, one line a stage in logs/runs.jsonl, one journal line, one message if somebody is
 #          to be told, a ping at its beginning and at its end if night.ping_url is set
@@ -44,7 +44,11 @@ stage() {
     local started=$SECONDS code heard
     ((signals == 0)) || return 75
     running=$1
-    "$nightschool" "$@" >>"$log" 2>&1 9>&- &
+    # A terminal that hangs up tells the whole process group, children in the background as well.
+    (
+        [ "$running" != deploy ] || trap '' HUP
+        exec "$nightschool" "$@"
+    ) >>"$log" 2>&1 9>&- &
     process=$!
     ((signals == 0)) || stop
     until
@@ -55,7 +59,8 @@ stage() {
     do :; done
     process=''
     say "$(printf '%-14s %4d s  exit %d' "$1" $((SECONDS - started)) "$code")"
-    ((signals == 0 || code <= 128)) || code=75 # it was ended by us
+    # It was ended by us, or with us; -1 is what bash says of a child that a signal ended together with its wait.
+    ((signals == 0 || (code >= 0 && code <= 128))) || code=75
     return "$code"
 }
 

@@ -237,8 +237,11 @@ def _ask(hall: Hall, batch: Sequence[Question], settings: Settings) -> tuple[lis
         answers = [each.result() for each in asking]
     trials, rows = [], []
     for question, ours, theirs, *first in zip(batch, *answers, strict=True):
-        preference = _preference(hall, question, ours, theirs, settings)
-        trials.append(_trial(question, ours, theirs, first[0] if first else None, preference))
+        day_zero = first[0] if first else None
+        preference = since = _preference(hall, question, ours, theirs, settings)
+        if day_zero is not None and day_zero.text != theirs.text:
+            since = _preference(hall, question, ours, day_zero, settings)
+        trials.append(_trial(question, ours, theirs, day_zero, preference, since))
         sides = {"candidate": asdict(ours), "incumbent": asdict(theirs)}
         rows.append({**asdict(question), **sides, **({} if preference is None else {"preference": preference})})
     return trials, rows
@@ -250,7 +253,14 @@ def _preference(hall: Hall, question: Question, ours: Answer, theirs: Answer, se
     return compare(hall.judge, question.messages, ours.text, theirs.text, settings.canary.judge_longest)
 
 
-def _trial(question: Question, ours: Answer, theirs: Answer, first: Answer | None, preference: float | None) -> Trial:
+def _trial(
+    question: Question,
+    ours: Answer,
+    theirs: Answer,
+    first: Answer | None,
+    preference: float | None,
+    preference_to_day_zero: float | None,
+) -> Trial:
     return Trial(
         question.id,
         question.suite,
@@ -262,6 +272,7 @@ def _trial(question: Question, ours: Answer, theirs: Answer, first: Answer | Non
         theirs.passed,
         first.passed if first else None,
         preference,
+        preference_to_day_zero,
         not_run=ours.error if ours.passed is None else None,
     )
 

@@ -1,6 +1,7 @@
 """deploy: a candidate with a `pass` → current, proven, watched.
 
-reads   `loras/<candidate>/verdict.json`, `approval.json` and its files, pins, the ledger; talks to the running gateway
+reads   `loras/<candidate>/verdict.json`, `canary.jsonl`, `approval.json` and its files, pins, the ledger;
+        talks to the running gateway
 writes  `loras/current`, `logs/promotions.jsonl`, `loras/<candidate>/deployment.json`,
         when a person has to be asked first: only `loras/<candidate>/approval.json`,
         and when it had to return: `loras/current/rollback_summary.json`
@@ -22,13 +23,16 @@ from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.monitor import Finding, Limits
-from pipeline.lib import generations, lineage, permission, pins, questions
+from pipeline.lib import generations, jsonl, lineage, permission, pins, questions
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import NightschoolError, NothingToDo, Refused, RolledBack
+from pipeline.lib.errors import DiskError, NightschoolError, NothingToDo, Refused, RolledBack
 from pipeline.lib.files import write_json
 from pipeline.lib.generations import DEPLOYMENT, Generation
+from pipeline.lib.logs import logger
 
 _DRAIN_SECONDS = 30.0
+_OVERTIME = 60.0  # seconds that a watch may take beyond its time, for probes that are still missing
+_PROBED = ("holdout", "canary")  # a hidden question came in with somebody's conversation
 
 
 def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
         ConfigurationError: candidate or incumbent belongs to another base model.
         NothingToDo: it is current already.
         RolledBack: it was deployed, failed, and the previous version serves again.
+        DiskError: likewise, but `loras/current` could not be moved back.
         EngineError, UnavailableError: it never got as far as serving; nothing has changed.
     """
     layout = settings.layout
@@ -63,7 +68,7 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     before = client.window(previous.id, 0)
     fingerprint = _prove_under_own_name(client, candidate)
     if settings.deploy.candidate_share:
-        _try_on_a_share(settings, client, candidate, verdict, before)
+        _try_on_a_share(settings, client, candidate, before)
     record: dict[str, Any] = {
         "from": previous.id,
         "from_sha256": previous.sha256,
@@ -75,20 +80,34 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
     }
     try:
         record["proof"] = switching.promote(client, layout, candidate, fingerprint, run)
-        finding, numbers = _watch(settings, client, candidate, verdict, before)
-    except NightschoolError as error:
+        finding, numbers = _watch(settings, client, candidate, before)
+    except (NightschoolError, OSError) as error:
         finding, numbers = Finding("failing", str(error)), {}
     record |= {"watch": {**asdict(finding), **numbers}}
-    write_json(candidate.folder / DEPLOYMENT, record)
     if finding.health != "healthy":
         summary = switching.give_back(client, layout, previous, finding.reason, run, fingerprint, numbers)
-        state = "proven" if summary["proven"] else "NOT proven, look at the server"
-        raise RolledBack(
-            f"{candidate.id} was rolled back to {previous.id} ({state}): {finding.reason}",
-            f"see {layout.current / switching.SUMMARY}",
-        )
+        _write_down(candidate, record)
+        raise _rolled_back(candidate, summary, f"see {layout.current / switching.SUMMARY}")
+    _write_down(candidate, record)
     _forget_older(client, {candidate.id, previous.id})
     return {key: record[key] for key in ("from", "to", "sha256", "proof", "watch")}
+
+
+def _write_down(candidate: Generation, record: dict[str, Any]) -> None:
+    """What became of the deployment. What serves is decided by now: a full disk changes nothing of it."""
+    try:
+        write_json(candidate.folder / DEPLOYMENT, record)
+    except DiskError as error:
+        logger.error("the deployment is not written down: %s", error)
+
+
+def _rolled_back(candidate: Generation, summary: dict[str, Any], hint: str) -> RolledBack:
+    """The ending after a return."""
+    state = "proven" if summary["proven"] else "NOT proven, look at the server"
+    unwritten = f"; not all is written down: {summary['disk_error']}" if "disk_error" in summary else ""
+    return RolledBack(
+        f"{candidate.id} was rolled back to {summary['to']} ({state}): {summary['reason']}{unwritten}", hint
+    )
 
 
 def _prove_under_own_name(client: GatewayClient, candidate: Generation) -> Fingerprint:
@@ -123,14 +142,12 @@ def _require_permission(
     return verdict
 
 
-def _try_on_a_share(
-    settings: Settings, client: GatewayClient, candidate: Generation, verdict: dict[str, Any], before: dict[str, Any]
-) -> None:
+def _try_on_a_share(settings: Settings, client: GatewayClient, candidate: Generation, before: dict[str, Any]) -> None:
     """Watch it on a part of the traffic, while the incumbent has the rest and nothing has been swapped."""
     share = settings.deploy.candidate_share
-    client.share(candidate.id, share)
+    client.share(candidate.id, share, settings.deploy.monitor_duration + _OVERTIME)
     try:
-        finding, _ = _watch(settings, client, candidate, verdict, before, candidate.id)
+        finding, _ = _watch(settings, client, candidate, before, candidate.id)
     finally:
         client.share(candidate.id, 0)
     if finding.health != "healthy":
@@ -143,25 +160,35 @@ def _watch(
     settings: Settings,
     client: GatewayClient,
     candidate: Generation,
-    verdict: dict[str, Any],
     before: dict[str, Any],
     asked_as: str = "",
 ) -> tuple[Finding, dict[str, Any]]:
-    probes = [row for row in [*questions.read_holdout(settings), *questions.read_canary(settings)] if _executable(row)]
+    probes = _probes(candidate)
     random.Random(candidate.id).shuffle(probes)
-    limits = _limits(settings, verdict, before)
+    limits = _limits(settings, probes, before)
     return LiveWatch(client, candidate.id, probes, limits, settings.deploy.monitor_duration, asked_as).run()
+
+
+def _probes(candidate: Generation) -> list[dict[str, Any]]:
+    """What the canary asked of candidate and incumbent, and can be asked again.
+
+    Only on questions that the incumbent has answered is its own level known: a canary may stop before it has asked all.
+    """
+    return [
+        row
+        for row in jsonl.read(candidate.folder / "canary.jsonl")
+        if row.get("suite") in _PROBED and row["incumbent"]["passed"] is not None and _executable(row)
+    ]
 
 
 def _executable(row: dict[str, Any]) -> bool:
     return row["check"].get("type") != questions.JUDGED and checks.obstacle(row["check"]) is None
 
 
-def _limits(settings: Settings, verdict: dict[str, Any], before: dict[str, Any]) -> Limits:
-    """The thresholds, and what the previous version reached: on the gate's questions or live, the lower one."""
+def _limits(settings: Settings, probes: list[dict[str, Any]], before: dict[str, Any]) -> Limits:
+    """The thresholds, and what the previous version reached: on these very probes or live, the lower one."""
     deploy = settings.deploy
-    overall = verdict["suites"]["holdout"]["incumbent"]["success"]
-    levels = [] if overall is None else [float(overall)]
+    levels = [statistics.fmean(row["incumbent"]["passed"] for row in probes)] if probes else []
     if before["outcomes"] >= deploy.minimum_samples:
         levels.append(before["successes"] / before["outcomes"])
     enough = before["requests"] >= deploy.minimum_samples

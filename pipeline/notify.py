@@ -61,6 +61,21 @@ def notify(settings: Settings, run: str, dry_run: bool, again: bool = False) -> 
     return {"sent": True, "by": ", ".join(sent), "title": message.title}
 
 
+def tell(settings: Settings, run: str) -> None:
+    """Send the message about what somebody has asked for by hand; whatever comes of it, that has been done.
+
+    Args:
+        settings: who is told, and of which events.
+        run: under which it was done.
+    """
+    try:
+        notify(settings, run, dry_run=False)
+    except NothingToDo as nothing:
+        logger.info("nobody is told: %s", nothing)
+    except Exception as error:  # such as a full disk: no reason to call a deployment or a rollback failed
+        logger.warning("not everybody may have been told: %s: %s", type(error).__name__, error)
+
+
 def try_out(settings: Settings, dry_run: bool) -> dict[str, Any]:
     """Send everybody a test message.
 

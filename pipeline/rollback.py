@@ -14,7 +14,7 @@ from pipeline.backends.engines import switching
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import generations, lineage
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import NothingToDo, UsageError
+from pipeline.lib.errors import DiskError, NothingToDo, UsageError
 from pipeline.lib.generations import Generation
 from pipeline.lib.layout import Layout
 
@@ -34,6 +34,7 @@ def rollback(settings: Settings, to: str | None, reason: str, run: str, dry_run:
         UsageError: there is nothing to roll back to, or no such generation.
         ConfigurationError: current or target belongs to another base model.
         BadRecordError: the target's files are damaged; nothing has changed.
+        DiskError: the target is current, but ledger or summary could not be written; or not even the link.
     """
     layout = settings.layout
     base = lineage.require_current_base(settings)
@@ -46,9 +47,16 @@ def rollback(settings: Settings, to: str | None, reason: str, run: str, dry_run:
     if dry_run:
         return {"dry_run": True, "from": failed.id, "to": target.id, "to_sha256": target.sha256}
     client = GatewayClient(settings)
-    return switching.give_back(
+    summary = switching.give_back(
         client, layout, target, reason, run, proofs.kept([failed, target], {failed.id, target.id}), {}
     )
+    if "disk_error" in summary:
+        state = "serves again" if summary["proven"] else "is current again (NOT proven, look at the server)"
+        raise DiskError(
+            f"{target.id} {state}, but not all is written down: {summary['disk_error']}",
+            "free some space; the rollback itself is done",
+        )
+    return summary
 
 
 def _previous(layout: Layout, current: Generation, base: str) -> str:

@@ -31,6 +31,10 @@ class RefusedChatError(BadRecordError):
         self.problem = f"HTTP {status}"
 
 
+class OverloadedError(UnavailableError):
+    """Too many requests were waiting; nothing was asked."""
+
+
 class GatewayClient:
     """One pooled connection to one gateway; safe to use from many threads."""
 
@@ -114,9 +118,9 @@ class GatewayClient:
         """See Engine."""
         self._control("unload", version)
 
-    def share(self, version: str, share: float) -> None:
-        """Let a loaded version answer this share of the public name's traffic; 0 ends it."""
-        self._control("share", version, share=share)
+    def share(self, version: str, share: float, seconds: float = 1) -> None:
+        """Let a loaded version answer this share of the public name's traffic for so long at most; 0 ends it."""
+        self._control("share", version, share=share, seconds=seconds)
 
     def _control(self, verb: str, version: str, **more: Any) -> dict[str, Any]:
         return self._call("POST", f"/control/{verb}", {"version": version, **more}, self._token())
@@ -178,6 +182,8 @@ def _refusal(status: int, value: Any) -> Exception:
         return EngineError(message, str(value.get("hint", "")))
     if status == 401:
         return ConfigurationError(message, "the gateway runs in another home; set NIGHTSCHOOL_HOME")
+    if isinstance(error, dict) and error.get("type") == "overloaded_error":
+        return OverloadedError(f"the gateway answered {status}: {message}", "try again in a moment")
     if status >= 500:
         return UnavailableError(f"the gateway answered {status}: {message}", "see logs/nightschool.log")
     if status in _ABOUT_THE_CHAT:

@@ -142,11 +142,15 @@ def approve(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Say yes to a candidate that passed, and deploy it; shows the verdict and some answers first."""
+    """Say yes to a candidate that passed, and deploy it; shows the verdict and some answers first.
+
+    People are told how the deployment ended, as after a night.
+    """
     from pipeline.approve import approve as first
     from pipeline.approve import evidence
     from pipeline.commands.tables import show_evidence
     from pipeline.deploy import deploy as second
+    from pipeline.notify import tell
 
     seen = evidence(current_settings(), candidate, _SHOWN)
     if not as_json:
@@ -155,9 +159,12 @@ def approve(
     run = run or chosen
     said = stage_result("approve", run, dry_run, lambda settings, _: first(settings, chosen, by, dry_run))
     if not dry_run:
-        said["deployed"] = stage_result(
-            "deploy", run, dry_run, lambda settings, run: second(settings, chosen, run, dry_run)
-        )
+        try:
+            said["deployed"] = stage_result(
+                "deploy", run, dry_run, lambda settings, run: second(settings, chosen, run, dry_run)
+            )
+        finally:
+            tell(current_settings(), run)
     show_result({**seen, **said} if as_json else said, as_json)
 
 
@@ -184,10 +191,16 @@ def rollback(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Give back an earlier generation."""
+    """Give back an earlier generation, and tell people."""
+    from pipeline.lib.runs import current_run
+    from pipeline.notify import tell
     from pipeline.rollback import rollback as stage
 
+    settings = current_settings()
+    run = current_run(settings.layout, run)
     run_stage("rollback", run, as_json, dry_run, lambda settings, run: stage(settings, to, reason, run, dry_run))
+    if not dry_run:
+        tell(settings, run)
 
 
 @commands.command()

@@ -15,9 +15,10 @@ from pipeline.dashboard import locks
 from pipeline.dashboard.shapes import Action, Done
 from pipeline.dashboard.state import State
 from pipeline.deploy import deploy
-from pipeline.lib import generations
+from pipeline.lib import generations, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError, Refused
+from pipeline.notify import tell
 from pipeline.rollback import rollback
 
 Job = Callable[[Settings, str], dict[str, Any]]
@@ -98,7 +99,10 @@ class Actions:
     def _approve(self, asked: Asked) -> dict[str, Any]:
         chosen = asked.generation
         said = self._play("approve", chosen, False, lambda settings, _: approve(settings, chosen, None, False))
-        deployed = self._play("deploy", chosen, False, lambda settings, run: deploy(settings, chosen, run, False))
+        try:
+            deployed = self._play("deploy", chosen, False, lambda settings, run: deploy(settings, chosen, run, False))
+        finally:
+            self._tell(chosen)
         return {**said, "deployed": deployed}
 
     def _reject(self, asked: Asked) -> dict[str, Any]:
@@ -107,7 +111,14 @@ class Actions:
 
     def _rollback(self, asked: Asked) -> dict[str, Any]:
         to, reason = asked.generation, asked.reason or _WHO
-        return self._play("rollback", None, False, lambda settings, run: rollback(settings, to, reason, run, False))
+        run = runs.current_run(self._state.layout)
+        done = self._play("rollback", run, False, lambda settings, run: rollback(settings, to, reason, run, False))
+        self._tell(run)
+        return done
+
+    def _tell(self, run: str) -> None:
+        """As after a night; the page does not wait for receivers that hang."""
+        threading.Thread(target=tell, args=(self._state.settings, run)).start()
 
 
 def _words(action: Action, asked: Asked, result: dict[str, Any]) -> str:

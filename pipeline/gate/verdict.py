@@ -24,8 +24,9 @@ class Trial:
     """One question and how the versions did. None: no answer was had, or nothing can say whether it was right.
 
     `not_run` says why its check could not run: then its category has not run either.
-    `preference` is the judges' difference where no check decides. `seconds_per_token` is (candidate, incumbent), on
-    questions asked to compare the speed.
+    `preference` is the judges' difference where no check decides, `preference_to_day_zero` likewise against the bare
+    base: without it an exam that is mostly judged would never come to the evidence that it needs.
+    `seconds_per_token` is (candidate, incumbent), on questions asked to compare the speed.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Trial:
     incumbent: bool | None = None
     day_zero: bool | None = None
     preference: float | None = None
+    preference_to_day_zero: float | None = None
     seconds_per_token: tuple[float, float] | None = None
     not_run: str | None = None
 
@@ -45,6 +47,13 @@ class Trial:
     def difference(self) -> float | None:
         """Candidate minus incumbent, in [-1, 1]."""
         return self.preference if self.category == "quality" else difference(self.candidate, self.incumbent)
+
+    @property
+    def difference_to_day_zero(self) -> float | None:
+        """Candidate minus bare base, in [-1, 1]."""
+        if self.category == "quality":
+            return self.preference_to_day_zero
+        return difference(self.candidate, self.day_zero)
 
     @property
     def satisfied(self) -> bool:
@@ -103,7 +112,7 @@ class Examination:
         yield "overall", trial.difference
         yield _leg_of(trial.group), trial.difference
         if "day 0" in self.legs:
-            yield "day 0", difference(trial.candidate, trial.day_zero)
+            yield "day 0", trial.difference_to_day_zero
             if trial.incumbent and trial.day_zero:
                 yield "forgetting", difference(trial.candidate, True)
         if trial.harmless:

@@ -55,6 +55,7 @@ class ControlRequest(BaseModel):
     fingerprint: dict[str, Any] | None = None
     public: bool = False
     share: float = Field(0, ge=0, le=1)
+    seconds: float = Field(600, gt=0, description="after which a share ends by itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,10 @@ class Gateway:
     def _share(self, asked: ControlRequest) -> dict[str, Any]:
         if asked.version not in self.engine.versions():
             raise ApiError(404, f"version {asked.version!r} is not loaded", "not_found_error")
-        self.share.version, self.share.share = (asked.version, asked.share) if asked.share else ("", 0.0)
+        if asked.share:
+            self.share.begin(asked.version, asked.share, asked.seconds)
+        else:
+            self.share.end()
         return {"share": self.share.share}
 
     def _verify(self, asked: ControlRequest) -> dict[str, Any]:

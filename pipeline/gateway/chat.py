@@ -10,10 +10,21 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipeline.backends.engines.chat import Completion, Request
-from pipeline.backends.engines.interface import EngineError, ServingEngine, UpstreamError
+from pipeline.backends.engines.interface import EngineError, NotServingError, ServingEngine, UpstreamError
 from pipeline.gateway.asked import Asked
 from pipeline.gateway.interaction_log import InteractionLog
-from pipeline.gateway.openai_shapes import ApiError, ChatRequest, RetrievalRequest, answer, chunk, parse
+from pipeline.gateway.openai_shapes import (
+    CLIENT_GONE,
+    INVALID_REQUEST,
+    OVERLOADED,
+    SERVER_ERROR,
+    ApiError,
+    ChatRequest,
+    RetrievalRequest,
+    answer,
+    chunk,
+    parse,
+)
 from pipeline.gateway.recall import Recall
 from pipeline.gateway.share import CandidateShare
 from pipeline.gateway.traffic import Traffic
@@ -28,7 +39,7 @@ PURPOSE_HEADER = "x-nightschool-purpose"
 SESSION_HEADER = "x-session-id"
 INTERACTION_HEADER = "x-nightschool-interaction"
 
-_TOO_LONG = (400, 413, 422)  # what servers say to a prompt that does not fit
+_REFUSALS = (400, 413, 422)  # what servers say to a request that they cannot answer, such as one that is too long
 
 Delta = dict[str, Any]
 Answering = asyncio.Future[Completion]
@@ -72,8 +83,8 @@ class ChatDoor:
             raise
         except Exception as error:
             logger.exception("a chat failed")
-            self._record(asked, None, type(error).__name__, "server_error")
-            raise ApiError(500, "the model failed on this request; see the log", "server_error") from error
+            self._record(asked, None, type(error).__name__, SERVER_ERROR)
+            raise ApiError(500, "the model failed on this request; see the log", SERVER_ERROR) from error
 
     async def _answered(self, asked: Asked) -> Response:
         body = asked.body
@@ -98,7 +109,7 @@ class ChatDoor:
         try:
             return await self._answered(asked)
         except UpstreamError as error:
-            if not asked.context or error.status not in _TOO_LONG:
+            if not asked.context or error.status not in _REFUSALS:
                 raise
             logger.warning("the engine refused a chat with passages; it gets it without them: %s", error)
             asked.context, asked.retrieved = "", {}
@@ -119,7 +130,7 @@ class ChatDoor:
 
     def _check_length(self, asked: Asked) -> None:
         if self.engine.waiting >= self.settings.server.queue:
-            raise ApiError(503, "too many waiting requests, try again", "server_error")
+            raise ApiError(503, "too many waiting requests, try again", OVERLOADED)
         room = self.engine.room(asked.prompt)
         wanted = asked.body.max_completion_tokens or asked.body.max_tokens or self.settings.server.max_tokens
         asked.body.max_tokens = min(wanted, self.settings.server.max_tokens, wanted if room is None else room)
@@ -186,7 +197,7 @@ class ChatDoor:
             yield "data: [DONE]\n\n"
         finally:
             if not recorded:
-                self._record(asked, None, "the client went away", "client_gone")
+                self._record(asked, None, "the client went away", CLIENT_GONE)
 
     def _looks_right(self, completion: Completion | None) -> bool | None:
         """Until feedback says more: as sure as wanted. None: the engine does not say how sure it is."""
@@ -202,7 +213,7 @@ class ChatDoor:
             return
         latency = asked.elapsed_ms
         tokens = len(completion.tokens) if completion else 0
-        self.traffic.request(asked.id, asked.version, latency, tokens, error, asked.first_token_ms)
+        self.traffic.request(asked.id, asked.version, latency, tokens, error, asked.first_token_ms, kind)
         confidence = completion.confidence if completion else None
         interaction = Interaction(
             id=asked.id,
@@ -235,12 +246,15 @@ async def _outcome(future: "Answering") -> tuple[Completion | None, ApiError | N
         return None, _as_api_error(failure)
     except Exception:
         logger.exception("a streamed chat failed")
-        return None, ApiError(500, "the model failed on this request", "server_error")
+        return None, ApiError(500, "the model failed on this request", SERVER_ERROR)
 
 
 def _as_api_error(error: EngineError) -> ApiError:
+    """As HTTP says it; the request is to blame only for what is wrong with itself."""
     if isinstance(error, UpstreamError):
-        return ApiError(error.status, str(error), "server_error" if error.status >= 500 else "invalid_request_error")
+        return ApiError(error.status, str(error), INVALID_REQUEST if error.status in _REFUSALS else SERVER_ERROR)
+    if isinstance(error, NotServingError):
+        return ApiError(503, str(error), SERVER_ERROR)
     return ApiError(400, str(error))
 
 

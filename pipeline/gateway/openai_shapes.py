@@ -11,10 +11,16 @@ from pipeline.lib.records import Message
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
+# The kinds of an error. The first three say nothing about the model: the client sent what no model could answer, ended
+# the stream, or came when too many were waiting.
+INVALID_REQUEST, CLIENT_GONE, OVERLOADED = "invalid_request_error", "client_gone", "overloaded_error"
+SERVER_ERROR = "server_error"
+
+
 class ApiError(Exception):
     """An answer other than 200, in OpenAI's shape."""
 
-    def __init__(self, status: int, message: str, kind: str = "invalid_request_error") -> None:
+    def __init__(self, status: int, message: str, kind: str = INVALID_REQUEST) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind

@@ -8,8 +8,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from pipeline.gateway.openai_shapes import CLIENT_GONE, INVALID_REQUEST, OVERLOADED
+
 _KEPT = 50_000  # events; far more than a watch of a minute needs
 _REMEMBERED = 100_000  # interactions whose feedback can still be put to their version
+
+_NOT_THE_MODELS = (INVALID_REQUEST, CLIENT_GONE, OVERLOADED)
 
 LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -68,15 +72,21 @@ class Traffic:
         tokens: int,
         error: str | None,
         first_token_ms: float | None = None,
+        kind: str | None = None,
     ) -> None:
-        """A chat request has ended."""
+        """A chat request has ended.
+
+        An error whose `kind` says nothing about the model is counted, but is nothing that a watch should know of:
+        neither that it came nor how long it took.
+        """
         self._requests.labels(version, "error" if error else "ok").inc()
         self._tokens.labels(version).inc(tokens)
         self._latency.labels(version).observe(latency_ms / 1000)
         if first_token_ms is not None:
             self._first_token.labels(version).observe(first_token_ms / 1000)
         with self._guard:
-            self._events.append(Event(time.time(), version, "request", error is None, latency_ms, first_token_ms))
+            if kind not in _NOT_THE_MODELS:
+                self._events.append(Event(time.time(), version, "request", error is None, latency_ms, first_token_ms))
             self._versions[interaction] = version
             if len(self._versions) > _REMEMBERED:
                 self._versions.pop(next(iter(self._versions)))

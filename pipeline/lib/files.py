@@ -96,12 +96,21 @@ def sha256(path: Path) -> str:
 
 
 def point(link: Path, target: str) -> None:
-    """Point the symlink `link` at its sibling `target` in one step; no reader finds it missing."""
+    """Point the symlink `link` at its sibling `target` in one step; no reader finds it missing.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(link)
-    sync_folder(link.parent)
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        temporary.replace(link)
+        sync_folder(link.parent)
+    except OSError as error:
+        raise DiskError(
+            f"cannot point {link} at {target}: {error.strerror}", "free some space or check the folder's rights"
+        ) from error
 
 
 def publish_folder(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -112,12 +112,14 @@ def all_complete(layout: Layout) -> list[Generation]:
 def make_current(layout: Layout, generation: Generation, reason: str, run: str, base_sha256: str | None = None) -> None:
     """Swap `loras/current` in one step and write the ledger.
 
-    The ledger is written after the swap: the disk is the state, the ledger only its history. `base_sha256` says which
-    base model is meant by the bare base; none: that of the generation before it.
+    Everything else is written after the swap: the link is the state, the ledger only its history, and a disk that is
+    full must not hold up a return. `base_sha256` says which base model is meant by the bare base; none: that of the
+    generation before it.
+
+    Raises:
+        DiskError: the disk is full or refuses; the link may have moved all the same.
     """
     before = incumbent(layout)
-    if generation.id == BASE and not (generation.folder / MANIFEST).is_file():
-        write_json(generation.folder / MANIFEST, generation.manifest)
     point(layout.current, generation.id)
     jsonl.append(
         layout.promotions,
@@ -133,6 +135,8 @@ def make_current(layout: Layout, generation: Generation, reason: str, run: str, 
             }
         ],
     )
+    if generation.id == BASE and not (generation.folder / MANIFEST).is_file():
+        write_json(generation.folder / MANIFEST, generation.manifest)
 
 
 def ledger(layout: Layout) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.lib import jsonl
-from pipeline.lib.errors import Ending, ExitCode, NightschoolError
+from pipeline.lib.errors import DiskError, Ending, ExitCode, NightschoolError
 from pipeline.lib.layout import Layout, checked_run, new_run
+from pipeline.lib.logs import logger
 
 # What a night consists of, and what brings back the day before.
 NIGHT = ("doctor", "harvest", "build-dataset", "train", "canary", "deploy", "rollback")
@@ -76,7 +77,12 @@ def recorded(layout: Layout, run: str, name: str) -> Iterator[Stage]:
             "seconds": round(time.monotonic() - clock, 3),
             "outputs": stage.outputs,
         }
-        jsonl.append(layout.runs, [{**line, "message": message} if message else line])
+        try:
+            jsonl.append(layout.runs, [{**line, "message": message} if message else line])
+        except DiskError as error:
+            if code == ExitCode.DONE:
+                raise
+            logger.error("%s", error)  # how the stage ended is worth more than that it cannot be written down
 
 
 def of_night(layout: Layout, run: str) -> list[dict[str, Any]]:

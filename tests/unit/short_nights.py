@@ -103,8 +103,14 @@ class Nights:
         return subprocess.CompletedProcess(arguments, process.returncode, said, complained)
 
     def wrapper(self) -> "subprocess.Popen[str]":
+        """In a process group of its own, as a terminal would start it."""
         return subprocess.Popen(
-            [WRAPPER], env=self.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [WRAPPER],
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     @property

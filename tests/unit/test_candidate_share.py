@@ -1,5 +1,7 @@
 """A candidate on trial gets its share of the people, and each person always the same version."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,15 @@ def test_the_candidate_gets_about_its_share(known: bool):
 
 def test_without_a_trial_everybody_has_the_active_version():
     assert CandidateShare().choose("old", "somebody") == "old"
+
+
+def test_a_trial_ends_by_itself_when_nobody_is_left_to_end_it(monkeypatch: pytest.MonkeyPatch):
+    trial = CandidateShare()
+    trial.begin("new", 1.0, seconds=90)
+    assert trial.choose("old", "somebody") == "new"
+    later = time.monotonic() + 91
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert trial.choose("old", "somebody") == "old"
 
 
 @pytest.mark.parametrize(("written", "meant"), [("5%", 0.05), ("0.05", 0.05), ("0", 0.0)])

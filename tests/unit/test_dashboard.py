@@ -9,7 +9,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from conftest import wait_for
 from dashboard_homes import FIRST, SECOND, sha256_of, stages, two_nights
+from receivers import receiving
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
@@ -295,6 +297,18 @@ def test_a_rollback_moves_the_link_and_says_that_nobody_has_proven_it(client: Te
     report = client.get("/api/report").json()
     assert report["rollback"]["from"] == FIRST
     assert {each["id"]: each["actions"] for each in report["generations"]}[FIRST] == ["rollback"]
+
+
+def test_what_is_done_on_the_page_is_told_as_after_a_night(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with receiving() as receiver, client_of(home, notify={"webhook": receiver.url}) as client:
+        assert post(client, "approve", asked()).status_code >= 500  # there is no gateway
+        wait_for(lambda: len(receiver.bodies) == 1, 20)
+        assert post(client, "rollback", {"generation": "base", "sha256": None, "current": FIRST}).status_code == 200
+        wait_for(lambda: len(receiver.bodies) == 2, 20)
+    failed, back = (str(body["text"]).splitlines()[0] for body in receiver.bodies)
+    assert failed.startswith("🔴 failed in deploy: ")
+    assert back.startswith("🔴 rolled back by hand: serving base again")
 
 
 def test_a_deployment_that_cannot_be_had_is_told_in_words_and_changes_nothing(client: TestClient, home: Path):

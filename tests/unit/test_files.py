@@ -107,6 +107,12 @@ def test_a_link_swapped_ten_thousand_times_is_never_missing_for_a_reader(
     assert names(tmp_path) == ["current"]
 
 
+def test_a_link_that_cannot_be_moved_is_a_disk_error_that_names_both_ends(tmp_path: Path):
+    (tmp_path / "current").mkdir()
+    with pytest.raises(DiskError, match=r"cannot point .*current at a"):
+        files.point(tmp_path / "current", "a")
+
+
 HOLD = """
 import sys
 from pathlib import Path

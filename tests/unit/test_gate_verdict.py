@@ -87,6 +87,25 @@ def test_without_evidence_against_day_zero_the_outcome_is_inconclusive():
     assert "day 0" in reason
 
 
+def judged(count: int, preference: float, to_day_zero: float | None) -> list[Trial]:
+    sides = {"candidate": None, "incumbent": None, "preference": preference, "preference_to_day_zero": to_day_zero}
+    return many(count, category="quality", **sides)
+
+
+@pytest.mark.parametrize(("to_day_zero", "expected"), [(0.0, "pass"), (1.0, "pass"), (None, "inconclusive")])
+def test_an_exam_that_is_mostly_judged_passes_when_the_judges_know_day_zero_too(to_day_zero, expected):
+    rules = replace(RULES, compare_with_day_zero=True)
+    trials = [*many(5, day_zero=True), *judged(300, 0.0, to_day_zero)]
+    assert examined(trials, rules).conclude()[1] == expected
+
+
+def test_small_losses_before_judges_must_not_add_up_either():
+    rules = replace(RULES, compare_with_day_zero=True)
+    _, outcome, reason = examined([*many(5, day_zero=True), *judged(40, 0.0, -1.0)], rules).conclude()
+    assert outcome == "fail"
+    assert "worse than day 0" in reason
+
+
 def test_forgetting_what_both_knew_fails_though_other_things_were_learned():
     rules = replace(RULES, compare_with_day_zero=True)
     learned = many(90, incumbent=False, day_zero=False, group="easy")

@@ -1,8 +1,9 @@
 """A judge over HTTP: a real local server that answers what it is told to."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import gullible
 import injections
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stand_in import StandIn, body_of, send, whole
 
+from pipeline import canary
+from pipeline.backends.engines import exam
 from pipeline.backends.judges.interface import Judge, compare
 from pipeline.backends.judges.model_judge import ModelJudge
 from pipeline.backends.judges.openai_judge import openai_judge
@@ -20,6 +23,8 @@ from pipeline.backends.judges.prompt import preference, question
 from pipeline.backends.providers.interface import Answer, Options
 from pipeline.backends.providers.ledger import Budget, Ledger
 from pipeline.backends.providers.registry import Model
+from pipeline.lib.config import Settings
+from pipeline.lib.questions import Question
 
 CHAT = [{"role": "user", "content": "Explain rainbows."}]
 LINES = "The sun stands behind whoever sees one. Rain falls in front. Each drop sends a colour to one place. "
@@ -225,6 +230,37 @@ def test_what_a_judge_said_is_paid_and_not_only_its_verdict():
     assert made.prefers(CHAT, "one", "two") == "first"
     assert ledger.spent.tokens > 1000
     ledger.close()
+
+
+class Examined:
+    """A version with one answer to everything."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def answer_all(self, asked: Sequence[Question], _: int) -> list[exam.Answer]:
+        return [exam.Answer(self.text, None, None) for _ in asked]
+
+
+@pytest.mark.parametrize(
+    ("day_zero", "preference", "calls"), [("magic it is", 1.0, 4), ("light light", -1.0, 4), ("light", 0.0, 2)]
+)
+def test_the_canary_has_the_candidate_judged_against_day_zero_too(
+    tmp_path: Path, day_zero: str, preference: float, calls: int
+):
+    """Nothing is asked twice: what the incumbent still says as on day 0 has been judged."""
+    asked: list[Messages] = []
+
+    def reply(messages: Messages) -> str:
+        asked.append(messages)
+        return fair(seen(messages))
+
+    versions = [Examined(text) for text in ("light it is", "light", day_zero)]
+    hall = canary.Hall(*versions, ModelJudge(Told(reply)))
+    question = Question("q", "canary", "quality", "g", "canary/q", CHAT, {"type": "judge"})
+    (trial,), _ = canary._ask(hall, [question], Settings(home=tmp_path))
+    assert (trial.difference, trial.difference_to_day_zero) == (0.0, preference)
+    assert len(asked) == calls
 
 
 class Naive:

@@ -1,6 +1,8 @@
 """What the gateway, `feedback` and `versions prune` do to the metrics: the gateway in this process, before an engine
 that answers every question alike."""
 
+import asyncio
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,12 +14,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.backends.engines.chat import Completion, Request
-from pipeline.backends.engines.interface import EngineError, UpstreamError
+from pipeline.backends.engines.interface import EngineError, NotServingError, UpstreamError
 from pipeline.feedback import give
 from pipeline.gateway.app import Gateway
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.traffic import Traffic
+from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.metrics.rebuild import rebuild
 from pipeline.metrics.rows import QueryMetric
@@ -28,7 +31,7 @@ ASKED = [{"role": "user", "content": "a secret question"}]
 
 
 class Engine:
-    """Has the base version only, and answers yes, or what `failure` is."""
+    """Has the base version only, and answers yes, or what `failure` is; or begins and never ends."""
 
     name = "stand-in"
     active = "base"
@@ -36,6 +39,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
+        self.ends = True
 
     def versions(self) -> dict[str, str | None]:
         return {"base": None}
@@ -49,6 +53,8 @@ class Engine:
             return request.future
         if request.on_delta is not None:
             request.on_delta({"content": "yes"})
+        if not self.ends:
+            return request.future
         request.future.set_result(Completion("yes", "stop", 3, ["yes"], [-0.1], [], "base", time.monotonic()))
         return request.future
 
@@ -64,9 +70,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings, engine: Engine) -> Iterator[TestClient]:
+def opened(settings: Settings, engine: Engine, traffic: Traffic | None = None) -> Iterator[TestClient]:
     log, check = InteractionLog(settings.layout.interactions), SelfCheck(settings, engine)
-    gateway = Gateway(settings, engine, log, Traffic(), "", "token", check, store=MetricsStore.of(settings))
+    store = MetricsStore.of(settings)
+    gateway = Gateway(settings, engine, log, traffic or Traffic(), "", "token", check, store=store)
     with TestClient(gateway.app()) as client:
         yield client
 
@@ -113,6 +120,70 @@ def test_a_request_that_fails_is_recorded_with_the_kind_of_its_error(
         assert ask(client, stream=stream).status_code >= 400
     (query,) = rows(settings)
     assert (query["error"], query["success"], query["tokens"]) == (kind, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("failure", "fields", "counts"),
+    [
+        (EngineError("too long"), {}, False),
+        (UpstreamError("too long", 400), {}, False),
+        (None, {"stream": True, "n": 2}, False),
+        (UpstreamError("no such model", 404), {}, True),
+        (UpstreamError("gone", 502), {}, True),
+        (NotServingError("version 'base' is not loaded"), {}, True),
+        (ValueError("a bug"), {}, True),
+    ],
+)
+def test_only_what_the_model_is_to_blame_for_counts_against_it(
+    settings: Settings, failure: Exception | None, fields: dict[str, Any], counts: bool
+):
+    engine = Engine()
+    engine.failure = failure
+    traffic = Traffic()
+    with opened(settings, engine, traffic) as client:
+        for _ in range(3):
+            assert ask(client, **fields).status_code >= 400
+    assert traffic.window("base", 0)["trailing_errors"] == (3 if counts else 0)
+
+
+def test_a_full_queue_does_not_count_against_the_model_and_says_what_it_is(settings: Settings):
+    engine, traffic = Engine(), Traffic()
+    engine.waiting = settings.server.queue
+    with opened(settings, engine, traffic) as client:
+        answer = ask(client)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "overloaded_error")
+    assert traffic.window("base", 0)["errors"] == 0
+
+
+def test_who_stops_a_stream_does_not_count_against_the_model(settings: Settings):
+    engine, traffic = Engine(), Traffic()
+    engine.ends = False
+    log, check = InteractionLog(settings.layout.interactions), SelfCheck(settings, engine)
+    app = Gateway(settings, engine, log, traffic, "", "token", check).app()
+    body = json.dumps({"messages": ASKED, "stream": True}).encode()
+    heard = iter([{"type": "http.request", "body": body}, {"type": "http.disconnect"}])
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "headers": [],
+        "asgi": {"spec_version": "2.0"},
+    }
+    asyncio.run(app(scope, receive, send))
+    log.close()
+    assert sent[0]["status"] == 200
+    (row,) = (row for path in settings.layout.interactions.glob("*.jsonl") for row in jsonl.read(path))
+    assert row["error"] == "the client went away"
+    assert traffic.window("base", 0)["trailing_errors"] == 0
 
 
 def test_nothing_that_people_wrote_is_in_the_store(settings: Settings):

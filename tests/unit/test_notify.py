@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade import FIRST, SECOND, THIRD, make, make_settings
+from handmade import FIRST, SECOND, THIRD, make, make_settings, promote
+from handmade import judged as passed
 from nights import DOWN, played, verdict
 from receivers import Receiver, receiving
 
@@ -24,7 +25,7 @@ from pipeline.lib.errors import (
 )
 from pipeline.lib.files import write_json
 from pipeline.lib.logs import logger
-from pipeline.notify import notify, try_out
+from pipeline.notify import notify, tell, try_out
 
 
 @pytest.fixture
@@ -178,6 +179,50 @@ def test_the_generic_message_keeps_its_schema(judged: Settings, receiver: Receiv
     (body,) = receiver.bodies
     jsonschema.validate(body, schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
     assert (body["event"], body["run"], body["link"]) == ("deployed", FIRST, "https://nights.example/")
+
+
+def by_hand(home: Path, receiver: Receiver, *command: str) -> "subprocess.CompletedProcess[str]":
+    """A command, with somebody to tell and no gateway."""
+    (home / "logs" / "server.json").unlink()
+    (home / "logs" / "control.token").write_text("token")
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "--home", home, "--set", "server.port=9", *command],
+        env={**os.environ, "NOTIFICATION_WEBHOOK": receiver.url, "NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_rollback_by_hand_is_told(settings: Settings, receiver: Receiver):
+    make(settings, FIRST)
+    promote(settings, FIRST)
+    assert by_hand(settings.home, receiver, "rollback").returncode == 0
+    (body,) = receiver.bodies
+    assert body["text"].startswith("🔴 rolled back by hand: serving base again")
+
+
+def test_a_rollback_that_changed_nothing_is_not_told(settings: Settings, receiver: Receiver):
+    make(settings, FIRST)
+    promote(settings, FIRST)
+    assert by_hand(settings.home, receiver, "rollback", "--to", THIRD).returncode == 64
+    assert receiver.bodies == []
+
+
+def test_how_a_deployment_ended_that_a_person_approved_is_told(settings: Settings, receiver: Receiver):
+    passed(make(settings, FIRST), "base")
+    done = by_hand(settings.home, receiver, "approve", "--candidate", FIRST)
+    assert done.returncode == 69, done.stderr
+    (body,) = receiver.bodies
+    assert body["text"].startswith("🔴 failed in deploy: no answer from the gateway")
+
+
+def test_a_message_that_cannot_be_sent_fails_no_command(settings: Settings, caplog: pytest.LogCaptureFixture):
+    played(settings, FIRST, "rollback")
+    settings.layout.notified.mkdir()
+    tell(telling(settings, "http://127.0.0.1:1/secret"), FIRST)
+    assert "not everybody may have been told" in caplog.messages[-1]
 
 
 def test_a_test_message_says_who_got_it(settings: Settings, receiver: Receiver):

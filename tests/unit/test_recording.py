@@ -79,6 +79,14 @@ def swapped(settings: Settings, identity: str, reason: str) -> None:
     generations.make_current(settings.layout, generations.read(settings.layout, identity), reason, NIGHT)
 
 
+def test_a_stage_ends_as_it_did_though_its_line_cannot_be_written(settings: Settings):
+    settings.layout.runs.mkdir(parents=True)
+    with pytest.raises(RolledBack), runs.recorded(settings.layout, NIGHT, "deploy"):
+        raise RolledBack("it failed")
+    with pytest.raises(DiskError), runs.recorded(settings.layout, NIGHT, "deploy"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("ending", "severity", "code"),
     [

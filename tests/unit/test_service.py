@@ -177,6 +177,26 @@ def test_a_night_that_is_told_to_stop_finishes_its_deployment_and_tells_of_it(ni
     assert nights.calls[-6:] == ended
 
 
+def test_a_terminal_that_hangs_up_does_not_end_a_deployment_in_the_middle(nights: Nights):
+    nights.ends("deploy", 30, seconds=1.5)
+    with nights.wrapper() as night:
+        wait_for(lambda: "deploy" in nights.calls, 30)
+        os.killpg(night.pid, signal.SIGHUP)
+        night.communicate(timeout=30)
+    assert night.returncode == 30
+    assert nights.calls[-6:] == ["deploy", "deploy is over", "versions prune", "export-metrics", "notify", "ping 30"]
+
+
+def test_a_terminal_that_hangs_up_ends_any_other_stage(nights: Nights):
+    nights.ends("harvest", 0, seconds=20)
+    with nights.wrapper() as night:
+        wait_for(lambda: "harvest" in nights.calls, 30)
+        os.killpg(night.pid, signal.SIGHUP)
+        night.communicate(timeout=10)
+    assert night.returncode == 75
+    assert "build-dataset" not in nights.calls
+
+
 def test_a_stage_does_not_hold_the_lock_of_the_night(nights: Nights):
     nights.ends("harvest", 0, seconds=3)
     with nights.wrapper() as night:

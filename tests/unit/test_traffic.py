@@ -1,6 +1,8 @@
 import threading
 import time
 
+import pytest
+
 from pipeline.gateway.traffic import Traffic
 
 
@@ -36,6 +38,24 @@ def test_trailing_errors_start_again_after_every_answer():
         traffic.request("a", "v", 1, 0, error)
         found.append(traffic.window("v", 0)["trailing_errors"])
     assert found == [1, 2, 0, 1, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["client_gone", "invalid_request_error", "overloaded_error"])
+def test_what_says_nothing_about_the_model_is_no_evidence_against_it(kind: str):
+    traffic = Traffic()
+    for number in range(5):
+        traffic.request(str(number), "v", 1, 0, "its words", kind=kind)
+    window = traffic.window("v", 0)
+    assert (window["errors"], window["history"], window["trailing_errors"], window["latencies_ms"]) == (0, [], 0, [])
+    assert 'nightschool_requests_total{status="error",version="v"} 5.0' in traffic.exposition("v").decode()
+    traffic.feedback("0", False)  # who stopped the answer may still say that it was wrong
+    assert traffic.window("v", 0)["history"] == [False]
+
+
+def test_an_error_of_the_server_is_evidence():
+    traffic = Traffic()
+    traffic.request("a", "v", 1, 0, "boom", kind="server_error")
+    assert traffic.window("v", 0)["history"] == [False]
 
 
 def test_feedback_on_something_unknown_or_without_a_verdict_counts_nothing():

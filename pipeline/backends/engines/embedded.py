@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.backends.engines.chat import Completion, Request
 from pipeline.backends.engines.decoding import decode, prompt
-from pipeline.backends.engines.interface import EngineError
+from pipeline.backends.engines.interface import EngineError, NotServingError
 from pipeline.backends.engines.versioned import VersionedEngine
 from pipeline.lib import generations
 from pipeline.lib.config import Settings
@@ -85,7 +85,7 @@ class EmbeddedEngine(VersionedEngine):
         while not self._queue.empty():
             if isinstance(late := self._queue.get(), Request):
                 self._release(late)
-                late.future.set_exception(EngineError("the engine is ending"))
+                late.future.set_exception(NotServingError("the engine is ending"))
 
     def _begin(self, request: Request) -> None:
         self._queue.put(request)

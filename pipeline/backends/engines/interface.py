@@ -26,6 +26,10 @@ class UpstreamError(EngineError):
         self.status = status
 
 
+class NotServingError(EngineError):
+    """The engine is ending or has lost the version: no other request would fare better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """One greedy answer as numbers: the tokens as text, and the log-probability (nats) of each."""

@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from pipeline.backends.checks import run as checks
-from pipeline.backends.gateway_client import GatewayClient
+from pipeline.backends.gateway_client import GatewayClient, OverloadedError
 from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.gate.monitor import Finding, Limits, Window, judge, numbers
 from pipeline.lib.errors import NightschoolError
@@ -93,6 +93,9 @@ class LiveWatch:
         seen.probes += 1
         try:
             answer = self.client.chat(question["messages"], "probe", self.asked_as, temperature=0)
+        except OverloadedError:  # it says nothing about the version
+            time.sleep(_TICK)
+            return
         except NightschoolError:
             seen.outcomes.append(False)
             seen.trailing_probe_errors += 1

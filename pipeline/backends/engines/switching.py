@@ -1,13 +1,15 @@
 """Moves `loras/current` and the engine together, for a promotion and for a return."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline.backends.engines import proof as proofs
 from pipeline.backends.engines.interface import EngineError, Fingerprint
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.lib import generations
-from pipeline.lib.errors import NightschoolError
+from pipeline.lib.errors import DiskError, NightschoolError
 from pipeline.lib.files import locked, write_json
 from pipeline.lib.generations import Generation
 from pipeline.lib.layout import Layout
@@ -43,7 +45,8 @@ def give_back(
 ) -> dict[str, Any]:
     """Make an earlier generation current again, and write down why, from what, to what.
 
-    The link moves first: whatever happens to the engine, its next start serves the target.
+    The link moves first: whatever happens to the engine, its next start serves the target. A disk that is full holds
+    nothing up: what failed must not go on serving because it cannot be written down.
 
     Args:
         client: the gateway, which may be the one that has just died.
@@ -54,10 +57,13 @@ def give_back(
         fingerprint: proves the return; none: only hashes are compared.
         numbers: what was measured, for the summary.
 
-    Returns: the summary; `proven` is false when the engine could not be asked or answered with something else.
+    Returns: the summary; `proven` is false when the engine could not be asked or answered with something else;
+        `disk_error` says why the ledger or the summary could not be written.
+
+    Raises:
+        DiskError: the link could not be moved; the engine has been told to serve the target all the same.
     """
     failed = generations.incumbent(layout)
-    swap(layout, target, f"rolled back: {reason}", run)
     summary: dict[str, Any] = {
         "at": time.time(),
         "run": run,
@@ -69,6 +75,8 @@ def give_back(
         "numbers": numbers,
         "proven": False,
     }
+    with _going_on(summary):
+        swap(layout, target, f"rolled back: {reason}", run)
     try:
         client.load(target.id)
         client.activate(target.id)
@@ -80,8 +88,24 @@ def give_back(
         logger.error("the return to %s is not proven: %s", target.id, error)
         summary["engine_error"] = str(error)
     for folder in {target.folder, failed.folder}:
-        write_json(folder / SUMMARY, summary)
+        with _going_on(summary):
+            write_json(folder / SUMMARY, summary)
+    if "disk_error" in summary and generations.incumbent(layout).id != target.id:
+        raise DiskError(
+            f"{layout.current} still names {failed.id}: {summary['disk_error']}",
+            f"free some space, then `nightschool rollback --to {target.id}`",
+        )
     return summary
+
+
+@contextmanager
+def _going_on(summary: dict[str, Any]) -> Iterator[None]:
+    """What the disk refuses is told in the summary, and the return goes on."""
+    try:
+        yield
+    except (DiskError, OSError) as error:
+        logger.error("%s", error)
+        summary.setdefault("disk_error", str(error))
 
 
 def _prove_return(client: GatewayClient, target: Generation, fingerprint: Fingerprint | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from itertools import islice
 from pipeline.backends.engines import fingerprint as fingerprints
 from pipeline.backends.engines import reference
 from pipeline.backends.engines.chat import Completion, Request
-from pipeline.backends.engines.interface import Answered, EngineError, Fingerprint, Proof
+from pipeline.backends.engines.interface import Answered, EngineError, Fingerprint, NotServingError, Proof
 from pipeline.lib import generations, jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.generations import BASE, Generation
@@ -57,15 +57,15 @@ class VersionedEngine(ABC):
         """Begin a request; an empty version is pinned to the active one, now.
 
         Raises:
-            EngineError: the version is not loaded, or the engine is ending.
+            NotServingError: the version is not loaded, or the engine is ending.
         """
         request.future.set_running_or_notify_cancel()  # whoever waits may go away, but cannot take the future along
         with self._guard:
             if self._closing:
-                raise EngineError("the engine is ending")
+                raise NotServingError("the engine is ending")
             request.version = request.version or self._active
             if request.version not in self._loaded:
-                raise EngineError(f"version {request.version!r} is not loaded")
+                raise NotServingError(f"version {request.version!r} is not loaded")
             self._running[request.version] += 1
         self._begin(request)
         return request.future
