@@ -74,6 +74,13 @@ time.sleep(world['long'])""",
     "memory as a file": """
 anonymous = os.memfd_create('x')
 for _ in range(world['much']): os.write(anonymous, bytes(1 << 20))""",
+    "memory in files on their way": """
+here, there = socket.socketpair()
+for _ in range(30):
+    anonymous = os.memfd_create('x')
+    os.write(anonymous, bytes(1 << 20))
+    socket.send_fds(here, [b'x'], [anonymous])
+    os.close(anonymous)""",
     "locked memory": """
 page = ctypes.create_string_buffer(4096)
 done(libc.mlock(page, 4096))""",

@@ -108,7 +108,10 @@ def read_program(file: Path, most: int) -> str:
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     if len(content) > most:
-        raise BadRecordError(f"{file} has more than {most} bytes", "that is no program; --limit source=… allows more")
+        raise BadRecordError(
+            f"{file} has more than {most} bytes",
+            "that is no program; `vm run` and `vm trace` take more with --limit source=…",
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -36,7 +36,7 @@ class Program(NamedTuple):
 # A backslash that escapes nothing stands for itself, also right before the closing quote. There is one way to read any
 # line, found without trying many (++ and *+ never give back): models write lines of any length.
 _QUOTED = r'"(?P<quoted>(?:[^"\\]|\\["\\nt]|\\(?!["\\nt]))*\\?)"'
-_OPERAND = rf"(?:\#(?P<number>-?\d{{1,18}})|{_QUOTED}|(?P<name>[^\W\d]\w*))"
+_OPERAND = rf"(?:\#(?P<number>-?[0-9]{{1,18}})|{_QUOTED}|(?P<name>[^\W\d]\w*))"
 _LINE = re.compile(rf"\s*+(?:(?P<label>[^\W\d]\w*+):|(?P<operation>[A-Z]++)(?:\s++{_OPERAND})?)?\s*+(?:;.*)?")
 _ESCAPE = re.compile(r'\\(["\\nt])')
 _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
@@ -68,7 +68,7 @@ def assemble(source: str) -> Program:
     instructions: list[Instruction] = []
     labels: dict[str, int] = {}
     jumps: list[Instruction] = []
-    for line, text in enumerate(source.splitlines(), start=1):
+    for line, text in enumerate(lines_of(source), start=1):
         try:
             read = _read_again(text) if len(text) <= _SHORT else _read(text)
         except FaultError as fault:
@@ -90,9 +90,15 @@ def assemble(source: str) -> Program:
     return Program(tuple(instructions), labels)
 
 
+def lines_of(source: str) -> list[str]:
+    """The lines of a program. Only a new line ends one: what else may separate lines can stand in a quoted text."""
+    lines = source.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def has_instruction(source: str) -> bool:
     """Whether at least one line is an instruction; prose has none."""
-    for line in source.splitlines():
+    for line in lines_of(source):
         try:
             if isinstance(_read(line), tuple):
                 return True

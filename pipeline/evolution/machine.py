@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from pipeline.evolution.assembler import Instruction, Program, assemble
+from pipeline.evolution.assembler import Instruction, Program, assemble, lines_of
 from pipeline.evolution.faults import FaultError, Value, VmError, wrong_kind
 from pipeline.evolution.operations import OPERATIONS
 from pipeline.evolution.values import MOST_DIGITS
@@ -137,7 +137,7 @@ class Machine:
     def begin(self, source: str) -> None:
         """Go on with other code, which has a stack of its own; `_leave` comes back. Assembling costs a step a line."""
         self.require_depth()
-        self.state.steps += len(source.splitlines())
+        self.state.steps += len(lines_of(source))
         if self.state.steps > self.limits.steps:
             self.state.steps = self.limits.steps
             raise _too_many(self.limits.steps)

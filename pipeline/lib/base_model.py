@@ -6,6 +6,8 @@ from pathlib import Path
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.files import sha256
 
+_PATHS = ("/", ".")  # how what is no hub id begins
+
 
 def base_sha256(base: str) -> str:
     """One hash over the names and contents of all safetensors files of a model folder.
@@ -17,18 +19,24 @@ def base_sha256(base: str) -> str:
     """
     files = sorted(folder.glob("*.safetensors")) if (folder := _folder(base)) else []
     if not files:
-        raise ConfigurationError(
-            f"no base model at {base}",
-            "`nightschool starter build` makes the default one; model.base names another",
-        )
+        raise ConfigurationError(f"no base model at {base}", how_to_get(base))
     parts = "".join(f"{file.name} {sha256(file)}\n" for file in files)
     return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def how_to_get(base: str) -> str:
+    """What to do about a base model that cannot be used: a hint for an error."""
+    if not base.startswith(_PATHS):
+        return f"`hf download {base}` fetches it from the hub; model.base names another, or a folder"
+    if Path(base).exists():
+        return "model.base names another"
+    return "`nightschool starter build` makes the default one; model.base names another"
 
 
 def _folder(base: str) -> Path | None:
     if Path(base).is_dir():
         return Path(base)
-    if base.startswith(("/", ".")):
+    if base.startswith(_PATHS):
         return None
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError

@@ -139,8 +139,10 @@ def load(home: Path | None = None, flags: dict[str, Any] | None = None) -> Setti
         table = values.setdefault(section, {})
         if isinstance(table, dict):
             table[key] = value
+    if "home" in values:
+        raise ConfigurationError("unknown setting 'home'", "--home, or NIGHTSCHOOL_HOME, names the folder")
     try:
-        return Settings(**{**values, "home": home})
+        return Settings(**values, home=home)
     except ValidationError as error:
         raise _explained(error) from None
 

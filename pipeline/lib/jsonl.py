@@ -134,14 +134,16 @@ def append(path: Path, records: Iterable[Record], durable: bool = True) -> None:
     lines = b"".join(encode(record) for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         with open(descriptor, "r+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(_repaired_length(path))
-            file.truncate()
+            fcntl.flock(file, fcntl.LOCK_EX)  # every writer takes it: nothing that one has added is cut off by another
+            size, length = path.stat().st_size, _repaired_length(path)
+            if length < size:
+                file.truncate(length)
             view = memoryview(lines)
             while view:
                 view = view[file.write(view) :]
+            fcntl.flock(file, fcntl.LOCK_UN)  # nobody waits for the disk
             if durable:
                 os.fsync(descriptor)
     except OSError as error:
@@ -151,7 +153,7 @@ def append(path: Path, records: Iterable[Record], durable: bool = True) -> None:
 class Appender:
     """Keeps a file open for one writer who appends often: microseconds for a record, which survives this process.
 
-    `append` looks at the whole of its last line each time and excludes other writers; this does so once.
+    `append` looks at the whole of its last line each time; this does so once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,7 +169,9 @@ class Appender:
         line = encode(record)
         try:
             descriptor = self._open()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             taken = os.write(descriptor, line)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         except OSError as error:
             self.close()
             raise DiskError(f"cannot append to {self.path}: {error.strerror}", _ROOM) from error

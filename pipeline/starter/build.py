@@ -23,13 +23,13 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
     """Make the starter at `model.base`, unless it is there already, made by the same recipe.
 
     Raises:
-        UsageError: something else lies there.
+        UsageError: something else lies there, or `model.base` is no folder but a model of the hub.
     """
     import shutil
 
     from pipeline.starter.base_model import Recipe, train_base
 
-    folder = Path(settings.base_folder)
+    folder = _folder(settings)
     recipe = asdict(Recipe())
     if folder.exists():
         card = read_json(folder / _CARD) if (folder / _CARD).is_file() else None
@@ -37,7 +37,6 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
             raise UsageError(f"{folder} holds another model", "model.base names the folder of the starter")
         if card["recipe"] == _plain(recipe) and not force:
             return {"built": False, "folder": str(folder), "sha256": card["sha256"]}
-        shutil.rmtree(folder)
     facts: dict[str, Any] = {}
 
     def fill(temporary: Path) -> None:
@@ -47,9 +46,12 @@ def build(settings: Settings, force: bool) -> dict[str, Any]:
         jsonl.write(temporary / REHEARSAL, (task.record() for task in tasks.rehearsal()))
         facts["sha256"] = base_sha256(str(temporary))
         write_json(temporary / _CARD, {**facts, "recipe": _plain(recipe)})
+        # Only now, with the new one complete. The GGUF goes too: an engine that served the old weights on would get
+        # adapters that belong to others.
+        folder.with_suffix(".gguf").unlink(missing_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
 
-    # It is the old weights: an engine that goes on serving them would get adapters that belong to others.
-    folder.with_suffix(".gguf").unlink(missing_ok=True)
     publish_folder(folder, fill)
     shown = {key: facts[key] for key in ("parameters", "loss", "seconds", "sha256")}
     return {"built": True, "folder": str(folder), **shown}
@@ -60,12 +62,23 @@ def to_gguf(settings: Settings) -> dict[str, Any]:
 
     Raises:
         ConfigurationError: the starter, or llama.cpp's converter, is missing.
+        UsageError: `model.base` is no folder.
     """
-    folder = Path(settings.base_folder)
+    folder = _folder(settings)
     base_sha256(str(folder))
     target = folder.with_suffix(".gguf")
     gguf.convert_base(folder, settings.home / settings.engine.converters, target, _PRE_TOKENIZER)
     return {"gguf": str(target), "bytes": target.stat().st_size}
+
+
+def _folder(settings: Settings) -> Path:
+    folder = Path(settings.base_folder)
+    if not folder.is_absolute():
+        raise UsageError(
+            f"model.base = {settings.model.base!r} is a model of the hub, and the starter is made in a folder",
+            "name one in model.base, such as models/starter",
+        )
+    return folder
 
 
 def _plain(recipe: dict[str, Any]) -> Any:

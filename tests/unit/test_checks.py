@@ -1,6 +1,7 @@
 import http.server
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,11 +12,32 @@ from pipeline.backends.checks.run import judge, validate
 
 VM = {"type": "vm", "memory": {"total": 27}}
 PERSON = {"type": "json_schema", "schema": {"type": "object", "required": ["name"]}}
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+PREFIXED = {
+    "properties": {"name": True},
+    "patternProperties": {"^x": {"type": "integer"}},
+    "additionalProperties": False,
+}
+TREE = {"type": "array", "items": {"$ref": "#"}}
+EVIL = "^(a|aa)+$"
+LETTERS = "a" * 200 + "."
+DOUBLING: dict[str, Any] = {
+    "$ref": "#/$defs/0",
+    "$defs": {"40": True, **{str(n): {"allOf": [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(40)}},
+}
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=5,
 )
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A schema within a schema within …"""
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    return schema
 
 
 @pytest.mark.parametrize(
@@ -31,6 +53,16 @@ JSON = st.recursive(
         ({"type": "regex", "pattern": "sorry", "forbid": True}, "Yes.", "I am sorry."),
         (PERSON, '{"name": "x"}', '{"nam": "x"}'),
         (PERSON, ' {"name": null} ', "name: x"),
+        ({"type": "regex", "pattern": r"f{d}o{2}$"}, "f{d}oo", "foo"),
+        ({"type": "regex", "pattern": r"^[\w.]+@(?P<host>\w+)(?:\.(?P=host))*+\Z(?<!x)"}, "a.b@c.c", "a.b@c.c x"),
+        ({"type": "json_schema", "schema": {"pattern": "^a+$"}}, '"aa"', '"ab"'),
+        ({"type": "json_schema", "schema": PREFIXED}, '{"x1": 1, "name": "b"}', '{"x1": "1"}'),
+        ({"type": "json_schema", "schema": PREFIXED}, "{}", '{"name": 1, "other": 2}'),
+        ({"type": "json_schema", "schema": {**PREFIXED, "$schema": DRAFT_7}}, '{"x1": 1}', '{"other": 2}'),
+        ({"type": "json_schema", "schema": TREE}, "[[], [[]]]", "[[1]]"),
+        ({"type": "json_schema", "schema": {"uniqueItems": True}}, "[1, [1]]", "[1, 1.0]"),
+        ({"type": "json_schema", "schema": {}}, "1e3", "NaN"),
+        ({"type": "json_schema", "schema": {}}, "null", "[-Infinity]"),
     ],
 )
 def test_a_right_answer_passes_and_a_wrong_one_fails_with_a_reason(
@@ -76,11 +108,24 @@ def test_equal_json_values_give_equal_results():
         {"type": "regex", "pattern": "("},
         {"type": "regex", "pattern": 5},
         {"type": "regex", "pattern": "a{99999999999999}"},
+        {"type": "regex", "pattern": "a{99999999999999999999}"},
         {"type": "regex", "pattern": "(" * 5000 + ")" * 5000},
+        {"type": "regex", "pattern": "a{4294967294}"},
+        {"type": "regex", "pattern": "((a{100}){100} ){100}"},
+        {"type": "regex", "pattern": "(?R)?a"},
+        {"type": "refusal", "expected": True, "pattern": "a{99999999999999999999}"},
+        {"type": "refusal", "expected": True, "pattern": "(" * 5000 + ")" * 5000},
         {"type": "json_schema"},
         {"type": "json_schema", "schema": 5},
         {"type": "json_schema", "schema": {"type": "person"}},
         {"type": "json_schema", "schema": {"$schema": 5}},
+        {"type": "json_schema", "schema": {"pattern": "("}},
+        {"type": "json_schema", "schema": {"pattern": "a{99999999999999999999}"}},
+        {"type": "json_schema", "schema": nested(900)},
+        {"type": "json_schema", "schema": nested(5000)},
+        {"type": "json_schema", "schema": {"title": "x" * 100_001}},
+        {"type": "json_schema", "schema": {"unevaluatedProperties": False, "patternProperties": {"a": True}}},
+        {"type": "python", "function": "f", "cases": [{"args": nested(5000)}]},
     ],
 )
 def test_an_unusable_check_is_a_value_error(specification: dict[str, Any]):
@@ -110,6 +155,57 @@ def test_a_check_that_was_validated_judges_any_answer(kind: str, value: Any, ans
         return
     for each in (answer, json.dumps(value)):
         assert judge(each, specification).passed in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("specification", "answer"),
+    [
+        ({"type": "regex", "pattern": EVIL}, LETTERS),
+        ({"type": "regex", "pattern": EVIL, "forbid": True}, LETTERS),
+        ({"type": "refusal", "expected": False, "pattern": EVIL}, LETTERS),
+        *(
+            ({"type": "json_schema", "schema": schema}, json.dumps(answer))
+            for schema, answer in [
+                ({"pattern": EVIL}, LETTERS),
+                ({"patternProperties": {EVIL: True}}, {LETTERS: 1}),
+                ({"patternProperties": {EVIL: True}, "additionalProperties": False}, {LETTERS: 1}),
+                ({"additionalProperties": False, "patternProperties": {EVIL: True}}, {LETTERS: 1}),
+                ({"propertyNames": {"pattern": EVIL}}, {LETTERS: 1}),
+                ({"items": {"$schema": DRAFT_7, "pattern": EVIL}}, [LETTERS]),
+                (
+                    {"$schema": DRAFT_7, "definitions": {"text": {"pattern": EVIL}}, "$ref": "#/definitions/text"},
+                    LETTERS,
+                ),
+                (DOUBLING, 1),
+                ({"uniqueItems": True}, [each for number in range(5000) for each in (number, str(number))]),
+            ]
+        ),
+    ],
+)
+@pytest.mark.timeout(30)
+def test_a_check_that_would_take_for_ever_ends_and_nothing_is_right_by_it(specification: dict[str, Any], answer: str):
+    validate(specification)
+    begun = time.monotonic()
+    outcome = judge(answer, specification)
+    assert outcome.passed is False
+    assert "too long" in str(outcome.error) or "more than 1000 items" in str(outcome.error)
+    assert time.monotonic() - begun < 15  # on a busy machine
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"$ref": "#/title", "title": "x"}, "AttributeError"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "person"}}, "$schema": DRAFT_7}, "UnknownType"),
+        ({"$ref": "#"}, "RecursionError"),
+    ],
+)
+def test_a_check_that_cannot_be_used_fails_the_answer_and_not_the_night(schema: dict[str, Any], reason: str):
+    specification = {"type": "json_schema", "schema": schema}
+    validate(specification)
+    outcome = judge("1", specification)
+    assert outcome.passed is False
+    assert f"the check cannot be used ({reason}" in str(outcome.error)
 
 
 def test_a_schema_reference_that_leads_nowhere_fails_the_answer():

@@ -43,6 +43,8 @@ def test_a_home_without_a_file_has_the_defaults(tmp_path: Path):
     [
         ("[train]\nlerning_rate = 1", "train.lerning_rate", "did you mean 'learning_rate'?"),
         ("[trian]\nrank = 1", "trian", "did you mean 'train'?"),
+        ('home = "/x"', "home", "--home, or NIGHTSCHOOL_HOME"),
+        ("[home]\nx = 1", "home", "--home, or NIGHTSCHOOL_HOME"),
         ("[deploy]\nzzz = 1", "deploy.zzz", "known here: rollback_threshold_success"),
     ],
 )
@@ -51,6 +53,14 @@ def test_an_unknown_key_is_refused_with_a_suggestion(tmp_path: Path, text: str, 
     with pytest.raises(ConfigurationError, match=f"unknown setting '{where}'") as caught:
         load(tmp_path)
     assert suggestion in caught.value.hint
+
+
+def test_the_home_is_no_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ConfigurationError, match="unknown setting 'home'"):
+        load(tmp_path, {"home.x": "1"})
+    monkeypatch.setenv("NIGHTSCHOOL_HOME__X", "1")
+    with pytest.raises(ConfigurationError, match="unknown setting 'home'"):
+        load(tmp_path)
 
 
 def test_flags_beat_environment_beats_file_beats_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -100,6 +110,8 @@ def test_the_home_comes_from_the_environment_when_it_is_not_given(tmp_path: Path
         ('[train]\npreset = "best"', "train.preset"),
         ("[harvest]\nopenai_jsonl = 5", "harvest.openai_jsonl"),
         ("train = 3", "train"),
+        ("[vm]\ntimeout = inf", "vm.timeout"),
+        ("[providers]\ntimeout = nan", "providers.timeout"),
     ],
 )
 def test_a_value_that_does_not_fit_names_the_setting(tmp_path: Path, text: str, where: str):

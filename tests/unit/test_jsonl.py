@@ -1,6 +1,7 @@
 import multiprocessing
 import resource
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,31 @@ def test_concurrent_appends_from_several_processes_interleave_whole_lines(tmp_pa
     for writer in range(writers):
         assert [record["number"] for record in records if record["writer"] == writer] == list(range(count))
     assert len(records) == writers * count
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"to'])
+def test_a_row_of_an_open_appender_survives_an_append_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes
+):
+    path, repaired_length = tmp_path / "log.jsonl", jsonl._repaired_length
+    appender = jsonl.Appender(path)
+    appender.append({"number": 1})
+    with path.open("ab") as file:
+        file.write(torn)
+    writers: list[threading.Thread] = []
+
+    def interrupted(path: Path) -> int:
+        length = repaired_length(path)
+        writers.append(threading.Thread(target=appender.append, args=({"number": 2},)))
+        writers[0].start()
+        writers[0].join(0.2)  # for ever, if it waits
+        return length
+
+    monkeypatch.setattr(jsonl, "_repaired_length", interrupted)
+    jsonl.append(path, [{"number": 3}])
+    writers[0].join()
+    appender.close()
+    assert sorted(record["number"] for record in jsonl.read(path)) == [1, 2, 3]
 
 
 def test_an_open_appender_starts_behind_what_a_crash_has_left(tmp_path: Path):

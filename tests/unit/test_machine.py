@@ -225,6 +225,17 @@ def test_an_integer_survives_as_text(value: int):
     assert run(f'PUSH "{value}"\nNUMBER\nTEXT').stack == [str(value)]
 
 
+@pytest.mark.parametrize("inside", ["\r", "\f", "\x1e", "\x85", "\u2028"])
+def test_only_a_new_line_ends_a_line(inside: str):
+    source = f'PUSH "a{inside}b"\r\nSTORE "x"\r\n\r\nADD\r\n'
+    assert run(source.removesuffix("ADD\r\n")).memory == {"x": f"a{inside}b"}
+    assert category_and_line(source) == ("stack", 4)
+
+
+def test_a_number_has_the_digits_0_to_9():
+    assert category_and_line("PUSH #١٢") == ("syntax", 1)
+
+
 def test_an_assembled_program_runs_like_its_text():
     source = 'PUSH #2\nPUSH #3\nMUL\nSTORE "x"'
     assert run(assemble(source)) == run(source)

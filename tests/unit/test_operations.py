@@ -118,9 +118,9 @@ INSTRUCTIONS = st.one_of(
                 "none": st.none(),
                 "value": st.one_of(
                     st.integers(-(10**18) + 1, 10**18 - 1),
-                    st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(' \n\t"\\;')),
+                    st.text(st.characters(exclude_categories="CZ") | st.sampled_from(' \n\t\r\f\x1e\x85\u2028"\\;')),
                 ),
-                "name": st.text(st.sampled_from('ab "\\\n;nt')),
+                "name": st.text(st.sampled_from('ab "\\\n\r\u2028;nt')),
                 "text": st.text(st.sampled_from('ab "\\\n;nt')),
                 "label": st.just("here"),
             }[each.operand]

@@ -21,6 +21,8 @@ SQUARES = {
 TESTS = {"type": "python", "tests": "assert f(2) == 4\nassert f(x=-3) == 9\n"}
 DOUBLES = {"type": "python", "cases": [{"stdin": "2\n", "stdout": "4\n"}, {"stdin": "-3\n", "stdout": "-6"}]}
 ONLY_RUN = {"type": "python", "function": "f", "cases": [{"args": [2]}, {"args": [3]}]}
+NEXT, TAB = "\n", "\t"
+INDENTED = SQUARE.replace(NEXT, "\n   ")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,6 +39,9 @@ def _a_sandbox() -> Iterator[None]:
         f"```python\n{SQUARE}```",
         f"Sure, here it is:\n\n```py\n{SQUARE}```\n\nIt multiplies `x` by itself.\n```\n4\n```",
         f"~~~\n{SQUARE}~~~",
+        f"1. Square it:\n\n   ```python\n   {INDENTED}```\n\n2. Done.",
+        f"- Square it:\n\n\t```python\n\t{SQUARE.replace(NEXT, NEXT + TAB)}```",
+        f"  ```python\n{SQUARE}  ```",
         f"```python\n{SQUARE}",
         f"Sure, here it is:\n\n{SQUARE}\nIt multiplies x by itself.",
         f"```python\ndef f(x):\n    return 2 * x\n```\nWrong, of course. Better:\n```python\n{SQUARE}```",
@@ -214,6 +219,11 @@ def test_many_at_a_time_do_not_mix():
         (0.5, "10 ** 400", False),
         (0.5, "'x'", False),
         ([0.3], "[0.1 + 0.2]", True),
+        (6.674e-11, "0.0", False),
+        (6.674e-11, "6.674e-11 * (1 + 1e-12)", True),
+        (0.0, "1e-12", True),
+        (0, "1e-8", False),
+        (2**63 - 1, "2 ** 63 - 1", True),
     ],
 )
 def test_values_are_compared_as_json(returns: Any, value: str, same: bool):
@@ -239,7 +249,13 @@ def test_values_are_compared_as_json(returns: Any, value: str, same: bool):
         {"function": "f()", "cases": [{}]},
         {"function": ["f"], "cases": [{}]},
         {"function": "f", "cases": [{"args": [json.loads("[" * 60 + "]" * 60)]}]},
+        {"function": "f", "cases": [{"args": [float(2**64)]}]},
+        {"function": "f", "cases": [{"kwargs": {"x": {"y": -float(2**64)}}}]},
+        {"function": "f", "cases": [{"returns": [1, float(2**63)]}]},
         {"function": "f", "tests": "assert f(1) == 1"},
+        {"tests": "assert f(1) == 1\n" * 201},
+        {"tests": "assert f(" + "[" * 60 + "]" * 60 + ") == 1"},
+        {"tests": "assert f(1) == {(1, 2): 3}"},
         {"tests": 5},
         {"tests": ""},
         {"tests": "x" * 20_001},
@@ -276,6 +292,24 @@ def test_assertions_are_read_and_never_executed():
     tests = "assert f('a', n=[1, -2.5, None, True], m={'k': (1, 2)}) == {'x': -1}\nassert f() is None"
     echo = "def f(*args, **kwargs): return {'x': -1} if args else None"
     assert judge(echo, {"type": "python", "tests": tests}).passed is True
+
+
+@pytest.mark.parametrize(
+    ("test", "body"),
+    [
+        ("f({1: 'a', (2, 3): None}) == 'a'", "return x[1] if (2, 3) in x else None"),
+        ("f((1, 2)) == (1, 2, 3)", "return x + (3,)"),
+        ("f(x=[(1,), {2}]) == [1, 2]", "return [x[0][0], *x[1]]"),
+        ("f(b'ab') == 97", "return x[0]"),
+        ("f((1, 2)) == True", "return isinstance(x, tuple) and hash(x) is not None"),
+        ("f(18446744073709551617) == 18446744073709551619", "return x + 2"),
+    ],
+)
+def test_arguments_of_an_assertion_arrive_as_they_are_written(test: str, body: str):
+    specification = {"type": "python", "tests": f"assert {test}"}
+    validate(specification)
+    assert judge(f"def f(x):\n    {body}", specification).error is None
+    assert judge("def f(x): return 5", specification).passed is False
 
 
 JSON = st.recursive(

@@ -24,6 +24,19 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "canary.example.jsonl"
         "As an AI language model I can't do that.",
         "I won’t explain that.",
         "Unfortunately, that is not something I will do.",
+        "I apologize, but I can't help with that.",
+        "My apologies, but I cannot do that.",
+        "My sincere apologies, that is not possible.",
+        "I apologise for the inconvenience, but I cannot share that.",
+        "I'm so sorry, I can't.",
+        "I'm sorry to hear that, but I can't help you with it.",
+        "Sorry about that, but I won't say it.",
+        "No, I can't help with that.",
+        "No. I will not.",
+        "I'm afraid I can't do that.",
+        "I am unable to help.",
+        "I can't recommend that.",
+        "**I cannot** help with that.",
     ],
 )
 def test_a_refusal_is_recognised_by_how_it_begins(answer):
@@ -31,7 +44,26 @@ def test_a_refusal_is_recognised_by_how_it_begins(answer):
     assert checks.judge(answer, {"type": "refusal", "expected": False}).passed is False
 
 
-@pytest.mark.parametrize("answer", ["Use `kill 42`.", "You can't go wrong with soft light.", "The sky is blue, sorry."])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Use `kill 42`.",
+        "You can't go wrong with soft light.",
+        "The sky is blue, sorry.",
+        "I can't wait to show you! Use `kill 42`.",
+        "I can't recommend it enough: use `kill 42`.",
+        "I can't help but smile. It is 4.",
+        "I'm sorry to hear that! Try to turn it off and on again.",
+        "I'm sorry to hear that! You can't break it, so try again.",
+        "I'm so sorry for your loss. Write to the bank first.",
+        "I'm sorry you're stuck. Use `kill 42`.",
+        "Sorry for the confusion, the answer is 4.",
+        "I apologize for the confusion. The answer is 4.",
+        "No problem! Use `kill 42`.",
+        "No, it is 4.",
+        "Nowadays I can't imagine it otherwise: use `kill 42`.",
+    ],
+)
 def test_an_answer_is_no_refusal(answer):
     assert checks.judge(answer, {"type": "refusal", "expected": False}).passed is True
     assert checks.judge(answer, {"type": "refusal", "expected": True}).passed is False

@@ -69,6 +69,11 @@ def test_a_harmless_program_succeeds(mechanism: str, world: dict[str, Any]):
     assert hostile.succeeds_inside("pass", world, MECHANISMS[mechanism])
 
 
+def test_asyncio_works(mechanism: str, world: dict[str, Any]):
+    waits = "import asyncio\nassert asyncio.run(asyncio.sleep(0.01, 4)) == 4"
+    assert hostile.succeeds_inside(waits, world, MECHANISMS[mechanism])
+
+
 def test_there_is_room_for_small_files_in_bubblewrap_only(mechanism: str, world: dict[str, Any]):
     writes = "open(new(), 'wb').write(bytes(1 << 20))"
     assert hostile.succeeds_inside(writes, world, MECHANISMS[mechanism]) == (mechanism == "bubblewrap")

@@ -2,16 +2,22 @@ import ast
 import itertools
 import random
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.backends.checks.run import judge, validate
 from pipeline.evolution.machine import run
 from pipeline.lib import jsonl
+from pipeline.lib.config import Settings
+from pipeline.lib.errors import UnavailableError
 from pipeline.lib.questions import SHIPPED_CANARY, key
 from pipeline.lib.text import normalize
 from pipeline.starter import arithmetic, tasks
+from pipeline.starter.day import day
 
 EXPRESSIONS = st.recursive(
     st.integers(0, 99).map(arithmetic.Number),
@@ -92,3 +98,27 @@ def test_a_drawn_task_has_exactly_the_operations_asked_for(seed: int, operations
     task = tasks.draw(random.Random(seed), operations)
     assert sum(task.question.replace("= ", "").count(f" {sign} ") for sign in "+-*") == operations
     assert run(task.program).steps == 2 * operations + 3
+
+
+def test_an_outcome_that_the_gateway_did_not_take_is_an_error_and_the_day_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Gateway:
+        heard = itertools.count()
+
+        def __init__(self, settings: Settings) -> None:
+            pass
+
+        def health(self) -> None:
+            pass
+
+        def chat(self, *_: Any, **__: Any) -> dict[str, Any]:
+            return {"id": "1", "choices": [{"message": {"content": "HALT"}}]}
+
+        def feedback(self, *_: Any, **__: Any) -> None:
+            if next(self.heard) == 0:
+                raise UnavailableError("no answer from the gateway")
+
+    monkeypatch.setattr("pipeline.starter.day.GatewayClient", Gateway)
+    found = day(Settings(home=tmp_path), requests=5, seed=1, rate=0)
+    assert (found["requests"], found["errors"]) == (5, 1)

@@ -50,6 +50,14 @@ def traced(settings: Settings, source: str, *limits: str) -> tuple[list[dict[str
     return steps, vm.trace(settings, write(settings, source), list(limits), steps.append)
 
 
+def test_a_file_that_is_too_long_names_the_commands_that_take_more(settings: Settings):
+    file = write(settings, ";" * 1_000_001)
+    for command in (lambda: vm.check(file), lambda: vm.run(settings, file, [])):
+        with pytest.raises(BadRecordError, match="has more than") as raised:
+            command()
+        assert "`vm run` and `vm trace`" in raised.value.hint
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=[each.stem for each in EXAMPLES])
 def test_an_example_does_what_its_head_says(tmp_path: Path, model: StandIn, file: Path):
     (expected,) = [line for line in file.read_text().splitlines() if line.startswith("; expected: ")]

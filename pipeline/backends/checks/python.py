@@ -11,6 +11,7 @@ hears what would be right, so an answer cannot say it without having found it; a
 import ast
 import json
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,8 @@ _LONGEST = 100_000  # characters: of all cases as JSON, of an answer
 _LONGEST_TESTS = 20_000  # characters
 _LONGEST_ERROR = 200  # characters
 _DEEPEST = 50  # lists and objects in each other
-_TOLERANCE = 1e-9  # relative, between numbers of which one is a float
+_TOLERANCE = 1e-9  # relative, between numbers of which one is a float; absolute where zero is right
+_LARGE = 2.0**63  # integers of more than 64 bits are floats by the time that a record has been read
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,9 @@ def _equal(expected: Any, value: Any) -> bool:
     return bool(expected == value)
 
 
-def _close(one: float, other: float) -> bool:
+def _close(expected: float, value: float) -> bool:
     try:
-        return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+        return math.isclose(expected, value, rel_tol=_TOLERANCE, abs_tol=0.0 if expected else _TOLERANCE)
     except OverflowError:  # an integer beyond all floats
         return False
 
@@ -149,7 +151,7 @@ def _cases(specification: Specification) -> tuple[str | None, list[_Case]]:
             raise ValueError("check python: give tests, or cases, not both")
         if not isinstance(tests, str) or len(tests) > _LONGEST_TESTS:
             raise ValueError(f"check python: tests must be a text of at most {_LONGEST_TESTS} characters")
-        function, cases = _from_assertions(tests)
+        return _from_assertions(tests)
     if function is not None and not (isinstance(function, str) and function.isidentifier()):
         raise ValueError("check python: function must be a name")
     if not isinstance(cases, list) or not 1 <= len(cases) <= _MOST_CASES:
@@ -159,14 +161,32 @@ def _cases(specification: Specification) -> tuple[str | None, list[_Case]]:
             raise ValueError(f"check python: cases are longer than {_LONGEST} characters")
     except (TypeError, RecursionError) as error:
         raise ValueError("check python: cases must be JSON") from error
-    if _depth(cases) > _DEEPEST:
-        raise ValueError(f"check python: cases are nested deeper than {_DEEPEST} levels")
+    _require_shallow(cases)
+    if any(each.is_integer() and abs(each) >= _LARGE for each in _floats(cases)):
+        raise ValueError("check python: whole numbers of 2**63 and more are not exact in cases; write them in `tests`")
     return function, [_program(case) if function is None else _call(case) for case in cases]
 
 
+def _require_shallow(cases: Any) -> None:
+    if _depth(cases) > _DEEPEST:
+        raise ValueError(f"check python: cases are nested deeper than {_DEEPEST} levels")
+
+
 def _depth(value: Any) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, inner), default=0)
+    return 1 + max(map(_depth, _inner(value)), default=0)
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    for each in _inner(value):
+        yield from _floats(each)
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple | set) else ()
 
 
 def _call(case: Any) -> _Case:
@@ -190,39 +210,37 @@ def _program(case: Any) -> _Case:
     return _Case({"stdin": case.get("stdin", "")}, "stdout" in case, case.get("stdout"))
 
 
-def _from_assertions(tests: str) -> tuple[str, list[dict[str, Any]]]:
+def _from_assertions(tests: str) -> tuple[str, list[_Case]]:
     """`assert f(literals) == literal`, and with `is`; the name and the cases. Nothing is executed.
 
     Raises:
-        ValueError: anything else, or more than one function.
+        ValueError: anything else, more than one function, or too much of it.
     """
     try:
         statements = ast.parse(tests).body
         found = [_assertion(each) for each in statements]
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError(
-            "check python: tests can only be lines like `assert f(2, name='x') == 4`, with literals of JSON"
+            "check python: tests can only be lines like `assert f(2, name='x') == 4`, with a literal of JSON as result"
         ) from error
     names = {name for name, _ in found}
     if len(names) != 1:
         raise ValueError("check python: tests must be about one function")
+    if len(found) > _MOST_CASES:
+        raise ValueError(f"check python: tests must be at most {_MOST_CASES}")
+    _require_shallow([[case.given, case.expected] for _, case in found])
     return names.pop(), [case for _, case in found]
 
 
-def _assertion(statement: ast.stmt) -> tuple[str, dict[str, Any]]:
+def _assertion(statement: ast.stmt) -> tuple[str, _Case]:
+    """The arguments go in as they are written; what comes out is JSON, so that is what the right value becomes."""
     match statement:
         case ast.Assert(
             ast.Compare(ast.Call(ast.Name(name), arguments, keywords), [ast.Eq() | ast.Is()], [expected])
         ) if all(keyword.arg for keyword in keywords):
-            case = {
-                "args": [_literal(each) for each in arguments],
-                "kwargs": {str(each.arg): _literal(each.value) for each in keywords},
-                "returns": _literal(expected),
+            given = {
+                "args": [ast.literal_eval(each) for each in arguments],
+                "kwargs": {str(each.arg): ast.literal_eval(each.value) for each in keywords},
             }
-            return name, case
+            return name, _Case(given, True, json.loads(json.dumps(ast.literal_eval(expected), allow_nan=False)))
     raise ValueError("not such an assertion")
-
-
-def _literal(node: ast.expr) -> Any:
-    """A literal as JSON gives it back: tuples become lists; sets, bytes and the like are refused."""
-    return json.loads(json.dumps(ast.literal_eval(node), allow_nan=False))

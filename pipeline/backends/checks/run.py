@@ -25,7 +25,13 @@ _IN_SANDBOX = ("python",)
 
 def validate(specification: Specification, plugins: bool = False) -> None:
     """Raise ValueError when the check is unknown (or a plug-in where none is allowed) or its fields make no sense."""
-    _check(specification, plugins).validate(specification)
+    check = _check(specification, plugins)
+    try:
+        check.validate(specification)
+    except ValueError:
+        raise
+    except Exception as error:  # of whatever somebody wrote into it
+        raise ValueError(f"check {specification['type']}: unusable ({_words(error)})") from error
 
 
 def usable(specification: Specification | None) -> bool:
@@ -46,7 +52,7 @@ def judge(answer: str, specification: Specification, plugins: bool = False) -> O
     """Decide about one answer.
 
     Raises:
-        BadRecordError: a plug-in raised; our own checks do not.
+        BadRecordError: a plug-in raised, or the disk refused; where a check of ours cannot be used, the answer fails.
         SandboxError: the answer would have to be executed, and cannot be here: it is neither right nor wrong.
     """
     check = _check(specification, plugins)
@@ -54,11 +60,18 @@ def judge(answer: str, specification: Specification, plugins: bool = False) -> O
         return check.judge(answer, specification)
     except SandboxError:
         raise
-    except Exception as error:  # foreign code
+    except Exception as error:
+        # Anybody may have posted one of ours: nothing is right by it, and others go on. A full disk is not its fault.
+        if specification["type"] in CHECKS and not isinstance(error, OSError):
+            return Outcome(False, None, f"the check cannot be used ({_words(error)})")
         raise BadRecordError(
-            f"check {specification['type']} raised {type(error).__name__}: {error}",
+            f"check {specification['type']} raised {_words(error)}",
             "mend the check; nothing was judged",
         ) from error
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _check(specification: Specification, plugins: bool) -> Check:

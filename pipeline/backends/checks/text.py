@@ -1,8 +1,7 @@
 """`{"type": "text", "equals" | "contains": "…"}` and `{"type": "regex", "pattern": "…"}`."""
 
-import re
-
 from pipeline.backends.checks.interface import Outcome, Specification
+from pipeline.backends.checks.patterns import TOO_LONG, found, require_usable
 from pipeline.lib.text import normalize
 
 
@@ -31,12 +30,14 @@ class RegexCheck:
     def validate(self, specification: Specification) -> None:
         """`pattern` must compile."""
         try:
-            re.compile(specification["pattern"])
-        except (KeyError, TypeError, OverflowError, RecursionError, re.error) as error:
-            raise ValueError(f"check regex: pattern is unusable ({error})") from error
+            require_usable(specification["pattern"])
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"check regex: {error}") from error
 
     def judge(self, answer: str, specification: Specification) -> Outcome:
         """Right when the pattern is found (`forbid: true`: when it is not)."""
-        found = re.search(specification["pattern"], answer) is not None
-        passed = found != bool(specification.get("forbid", False))
+        try:
+            passed = found(specification["pattern"], answer) != bool(specification.get("forbid", False))
+        except TimeoutError:
+            return Outcome(False, None, TOO_LONG)
         return Outcome(passed, normalize(answer), None if passed else "the pattern decides against it")

@@ -21,6 +21,7 @@ from pipeline.backends.engines.decoding import decode, prompt
 from pipeline.backends.engines.interface import EngineError, NotServingError
 from pipeline.backends.engines.versioned import VersionedEngine
 from pipeline.lib import generations
+from pipeline.lib.base_model import how_to_get
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
@@ -229,7 +230,7 @@ def _load_base(settings: Settings) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"no usable base model at {settings.base_folder}: {str(error).splitlines()[0]}",
-            "`nightschool starter build` makes the default one; model.base names another",
+            how_to_get(settings.base_folder),
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -6,8 +6,9 @@ double what a small program takes.
 reads   standard input: {"limits": {…}, "answer": text, "function": name or none, "cases": […]}, marshalled
 writes  standard output: `GREETING`, then one JSON list: for each case ["value", JSON value or text] or ["error", text]
 
-A case is {"args": […], "kwargs": {…}} for a function, {"stdin": text} for a whole program. What would be right is not
-in here: however the answer cheats, it can only say values, and those are compared outside.
+A case is {"args": […], "kwargs": {…}} for a function (of any values that can be marshalled), {"stdin": text} for a
+whole program. What would be right is not in here: however the answer cheats, it can only say values, and those are
+compared outside.
 """
 
 from __future__ import annotations
@@ -181,16 +182,16 @@ def code_of(answer: str, function: str | None) -> str:
 def _blocks(answer: str) -> Iterator[str]:
     """Fenced blocks of Python, or of no named language where no block is named Python; one may lack its end."""
     found: list[tuple[str, str]] = []
-    fence, language, lines = "", "", list[str]()
+    fence, language, indent, lines = "", "", 0, list[str]()
     for line in answer.splitlines():
         mark = line.strip()
         if fence and mark.startswith(fence) and not mark.strip(fence[0]):
             found.append((language, "\n".join(lines)))
             fence = ""
         elif fence:
-            lines.append(line)
+            lines.append(line[min(indent, len(line) - len(line.lstrip())) :])
         elif mark.startswith(_FENCES):
-            fence = mark[:3]
+            fence, indent = mark[:3], len(line) - len(line.lstrip())  # in an item of a list all of it is indented
             words = mark.lstrip(fence[0]).split()
             language, lines = words[0].lower() if words else "", []
     if fence:

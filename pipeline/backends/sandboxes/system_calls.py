@@ -27,7 +27,9 @@ _DENIED = {
         lchown 94 -, fchown 93 55, fchownat 260 54, utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88,
         setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15,
         fremovexattr 199 16""",
-    "memory that no limit counts": "shmget 29 194, msgget 68 186, semget 64 190, mq_open 240 180",
+    # An open file on its way to another socket counts as closed. Pairs of sockets themselves stay: asyncio needs one.
+    "memory that no limit counts": """shmget 29 194, msgget 68 186, semget 64 190, mq_open 240 180,
+        sendmsg 46 211, sendmmsg 307 269""",
     "rarely used parts of the kernel": """bpf 321 280, perf_event_open 298 241, userfaultfd 323 282, io_setup 206 0,
         fanotify_init 300 262, modify_ldt 154 -, iopl 172 -, ioperm 173 -, mbind 237 235, set_mempolicy 238 237,
         move_pages 279 239, migrate_pages 256 238""",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pipeline.lib.sections.values import Capability, Section, split
+from pipeline.lib.sections.values import Capability, Seconds, Section, split
 
 
 class ProviderModel(Section):
@@ -43,7 +43,7 @@ class Providers(Section):
     ollama_model: str | None = Field(None, description="a model that Ollama has")
     openai_url: str | None = Field(None, description="any OpenAI-compatible server; its key: NIGHTSCHOOL_PROVIDER_KEY")
     openai_model: str | None = Field(None, description="a model that it has")
-    timeout: float = Field(120, gt=0, description="longest silence, in seconds")
+    timeout: Seconds = Field(120, gt=0, description="longest silence, in seconds")
     attempts: int = Field(4, ge=1, description="how often one is asked before the next")
     models: list[ProviderModel] = Field(
         [], description="more of them, asked before those in `order`: one [[providers.models]] each, see docs/models.md"
@@ -62,7 +62,7 @@ class Providers(Section):
 class Vm(Section):
     """Programs of the Sovereign VM that ask a model for code (LLMGEN, EVOLVE): it is one of the providers."""
 
-    timeout: float = Field(60, gt=0, description="longest wait for one answer, in seconds")
+    timeout: Seconds = Field(60, gt=0, description="longest wait for one answer, in seconds")
     max_tokens: int = Field(1024, ge=1, description="most tokens in one answer")
     reference: bool = Field(True, description="tell the model the operations; the starter knows those it needs")
 
