@@ -2,7 +2,7 @@
 #                     (ENGINE=vllm or ENGINE=llama-server: on that engine, after `make engines`)
 # make week           set up, then play seven days and nights in a fresh folder, and draw what was learned (docs/week.png)
 # make test           set up, then lint, types, import rules, tests
-# make test-extras    what else a night can be told to use: a Ray cluster, other models as teachers, DPO and KTO
+# make test-extras    what else can be chosen: approval, several bases, the service, a Ray cluster, other teachers, DPO and KTO
 # make engines        build or install real engines, outside of this folder (once)
 # make test-engines   what every engine must do, asked of real ones
 # make observability  install Prometheus, InfluxDB, Chromium and the like for the tests (Debian's packages)

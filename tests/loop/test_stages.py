@@ -78,7 +78,7 @@ class TestKilled:
     def test_harvest_goes_on_where_it_was_killed(self, served: Home) -> None:
         for path in (served.folder / "logs" / "interactions").glob("*.jsonl"):
             path.unlink()
-        served.result("starter", "day", "--requests", "200", "--seed", "3")
+        served.result("starter", "day", "--requests", "110", "--seed", "3")
         found = served.result("harvest", "--dry-run")["failures"]
         earlier = decided(served)
         harvest = served.start("--set", "harvest.concurrency=4", "harvest")
