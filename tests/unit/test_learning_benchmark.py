@@ -81,6 +81,20 @@ def test_one_bad_seed_of_two_misses_its_bar_and_no_other(measure: str, spoil: An
     assert measure in missed[0]
 
 
+@pytest.mark.parametrize(
+    ("patiences", "told", "holds"), [((1, 2), "5.0 (7.0 with", True), ((2, 2), "(7.0, 7.0 with", None)]
+)
+def test_a_seed_that_had_more_time_says_nothing_about_time(patiences: tuple[int, ...], told: str, holds: bool | None):
+    seeds = [seed_of(week_of()) for _ in patiences]
+    for each, patience in zip(seeds, patiences, strict=True):
+        each["patience"] = patience
+        for night in each["nights"]:
+            night["harvest_to_deployed"] = 300.0 if patience == 1 else 420.0
+    (row,) = [each for each in rows_of(seeds) if "minutes" in each.measure]
+    assert row.measured.startswith(told)
+    assert row.holds is holds
+
+
 def test_one_night_has_no_rows_about_later_ones():
     measures = [row.measure for row in rows_of([seed_of(week_of()[:1])])]
     assert not any("seven" in each or "second family" in each for each in measures)
