@@ -23,7 +23,7 @@ from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.gateway_client import GatewayClient
 from pipeline.backends.trainers import adapter_files
 from pipeline.gate.monitor import Finding, Limits
-from pipeline.lib import generations, jsonl, lineage, permission, pins, questions
+from pipeline.lib import generations, harvests, jsonl, lineage, permission, pins, questions
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import DiskError, NightschoolError, NothingToDo, Refused, RolledBack
 from pipeline.lib.files import write_json
@@ -32,7 +32,6 @@ from pipeline.lib.logs import logger
 
 _DRAIN_SECONDS = 30.0
 _OVERTIME = 60.0  # seconds that a watch may take beyond its time, for probes that are still missing
-_PROBED = ("holdout", "canary")  # a hidden question came in with somebody's conversation
 
 
 def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool) -> dict[str, Any]:
@@ -45,8 +44,8 @@ def deploy(settings: Settings, candidate_id: str | None, run: str, dry_run: bool
         dry_run: only check the verdict, the files and the permission.
 
     Raises:
-        Refused, Inconclusive: no verdict, or one that is not `pass`; a pin or a person does not let it; it failed on
-            its share of live traffic.
+        Refused, Inconclusive: no verdict, or one that is not `pass`; a pin or a person does not let it; what it was
+            trained on has been revoked since; it failed on its share of live traffic.
         AwaitingApproval: it passed, and a person has to approve it first.
         ConfigurationError: candidate or incumbent belongs to another base model.
         NothingToDo: it is current already.
@@ -134,6 +133,11 @@ def _require_permission(
             f"`nightschool versions unpin {previous.id}` allows it again",
         )
     permission.refuse_rejected(candidate)
+    if gone := len(harvests.excluded(settings.layout) & candidate.interaction_ids):
+        raise Refused(
+            f"{candidate.id} was trained on what has been revoked or is in quarantine since ({gone} interactions)",
+            "another night trains without it",
+        )
     verdict = permission.require_pass(candidate, previous)
     candidate.verify_files()
     adapter_files.check(candidate.folder)
@@ -177,7 +181,7 @@ def _probes(candidate: Generation) -> list[dict[str, Any]]:
     return [
         row
         for row in jsonl.read(candidate.folder / "canary.jsonl")
-        if row.get("suite") in _PROBED and row["incumbent"]["passed"] is not None and _executable(row)
+        if row["incumbent"]["passed"] is not None and _executable(row)
     ]
 
 

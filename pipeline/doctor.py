@@ -20,7 +20,7 @@ from pipeline.lib import questions
 from pipeline.lib.accelerators import free_memory
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ConfigurationError
+from pipeline.lib.errors import BadRecordError, ConfigurationError
 from pipeline.lib.files import require_disk
 
 
@@ -87,11 +87,24 @@ def sandbox_found(settings: Settings) -> str:
 
 def _exam(settings: Settings) -> str:
     """What a candidate will be asked, and whether the user has a say in it."""
-    tasks, held_out = (sum(1 for _ in read(settings)) for read in (questions.read_canary, questions.read_holdout))
-    told = f"{tasks} canary tasks, {held_out} held-out questions"
+    tasks, held_out = list(questions.read_canary(settings)), list(questions.read_holdout(settings))
+    for row in (*tasks, *held_out, *questions.read_rehearsal(settings)):
+        _require_usable(row)
+    told = f"{len(tasks)} canary tasks, {len(held_out)} held-out questions"
     if questions.canary_file(settings) is None:
         told += f": nobody has said what this model must be able to do, see {questions.OWN_CANARY} in docs/formats.md"
     return told
+
+
+def _require_usable(row: dict[str, Any]) -> None:
+    """Better now than after a night's training."""
+    if row["check"].get("type") == questions.JUDGED:
+        return
+    try:
+        checks.validate(row["check"], plugins=True)
+    except ValueError as error:
+        asked = row["messages"][-1]["content"]
+        raise BadRecordError(f"the question {asked[:60]!r} cannot be asked: {error}", "mend its check") from error
 
 
 def _models(settings: Settings) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.backends.trainers import adapter_files, choice
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.presets import Recipe, recipe
-from pipeline.lib import exclusions, generations, harvests, jsonl, lineage, trained_answers
+from pipeline.lib import generations, harvests, jsonl, lineage, trained_answers
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import NothingToDo, UsageError
 from pipeline.lib.files import point, publish_folder, read_json, require_disk, sha256, write_bytes, write_json
@@ -78,8 +78,11 @@ def train(settings: Settings, run: str, dry_run: bool, show_progress: bool, star
     work = _work_folder(layout, run, chosen.method, content_id(began, sorted(new), sorted(known)))
     job = replace(_job(settings, chosen, rows, continued, work, show_progress), new=new, known=known)
     result = choice.trainer(chosen.method).train(job)
-    # While it trained, somebody may have taken something back.
-    _require_allowed(settings, run, ids | (continued.interaction_ids if continued else set()))
+    try:  # while it trained, somebody may have taken something back
+        _require_allowed(settings, run, ids | (continued.interaction_ids if continued else set()))
+    except UsageError:
+        shutil.rmtree(job.work, ignore_errors=True)  # its weights know it
+        raise
     facts = {"id": run, "parent": parent.id, "continues": continued is not None, **began}
     facts |= {"metrics": result.metrics, "versions": result.versions}
     generation = _publish(layout, facts, result, job, continued)
@@ -107,7 +110,7 @@ def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict
     if not chosen.continues or start.id == generations.BASE:
         return None
     lineage.require_same_base(start, str(base["sha256"]), settings)
-    if _excluded(settings) & start.interaction_ids:
+    if harvests.excluded(settings.layout) & start.interaction_ids:
         logger.warning("%s was trained on what has been revoked since: this training begins at the base", start.id)
         return None
     if not adapter_files.suits(start.folder, chosen):
@@ -116,15 +119,9 @@ def _continued(settings: Settings, start: Generation, chosen: Recipe, base: dict
     return start
 
 
-def _excluded(settings: Settings) -> set[str]:
-    """Interactions that have been revoked, or are in quarantine."""
-    excluded = exclusions.read(settings.layout)
-    return {*excluded.interactions, *harvests.rows_of(settings.layout, excluded.users)}
-
-
 def _require_allowed(settings: Settings, run: str, interactions: set[str]) -> None:
     """A dataset knows nothing of what was taken back after it had been built."""
-    if gone := len(_excluded(settings) & interactions):
+    if gone := len(harvests.excluded(settings.layout) & interactions):
         raise UsageError(
             f"{run} would be trained on what has been revoked or is in quarantine ({gone} interactions)",
             "`nightschool build-dataset` makes a dataset without them",

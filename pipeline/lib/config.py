@@ -161,7 +161,7 @@ def example() -> str:
 
 def _toml(value: Any) -> str:
     if value is None:
-        return '""  # unset'
+        return "# unset"  # not a value: uncommented as it stands, it is refused
     if isinstance(value, str):
         return f'"{value}"'
     return str(value).lower() if isinstance(value, bool) else str(value)

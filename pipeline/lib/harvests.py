@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.lib import jsonl
+from pipeline.lib import exclusions, jsonl
 from pipeline.lib.errors import BadRecordError
 from pipeline.lib.files import read_json
 from pipeline.lib.layout import Layout
@@ -86,6 +86,12 @@ def rows_of(layout: Layout, users: Collection[str]) -> Iterator[str]:
     yield from (each.interaction_id for each in rewrites(layout) if each.user in users)
     for path in sorted(layout.training_data.glob("[0-9]*/provenance.jsonl")):
         yield from (str(row["interaction_id"]) for row in jsonl.read(path) if row["user"] in users)
+
+
+def excluded(layout: Layout) -> set[str]:
+    """Interactions that have been revoked, or are in quarantine: by themselves, or with all of a person's."""
+    found = exclusions.read(layout)
+    return {*found.interactions, *rows_of(layout, found.users)}
 
 
 def unsolved(layout: Layout) -> Iterator[dict[str, Any]]:

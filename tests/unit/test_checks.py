@@ -230,3 +230,8 @@ def test_a_schema_reference_is_never_fetched_from_the_network():
         assert judge("1", {"type": "json_schema", "schema": {"$ref": url}}).passed is False
         server.shutdown()
     assert asked == []
+
+
+@pytest.mark.parametrize("pattern", [r"(?s)\A(?=.*^## Summary$)(?=.*^## Next steps$).{2000,}\Z", "[a-z]{20000}"])
+def test_a_long_repetition_of_one_character_is_a_usable_pattern(pattern: str):
+    validate({"type": "regex", "pattern": pattern})

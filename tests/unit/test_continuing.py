@@ -236,6 +236,7 @@ def test_what_was_taken_back_during_a_training_is_not_in_a_generation(
     with pytest.raises(UsageError, match="revoked"):
         train(settings, RUN, dry_run=False, show_progress=False)
     assert not settings.layout.generation(RUN).exists()
+    assert not list(settings.layout.loras.glob(f".{RUN}*"))
 
 
 def test_only_good_answers_are_written_down_as_taught():

@@ -3,7 +3,7 @@
 import json
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from stand_in import StandIn, send
 
 from pipeline.backends.engines.live_watch import LiveWatch
 from pipeline.backends.engines.switching import SUMMARY
-from pipeline.backends.gateway_client import GatewayClient, OverloadedError
+from pipeline.backends.gateway_client import GatewayClient, OverloadedError, RefusedChatError
 from pipeline.deploy import deploy
-from pipeline.gate.monitor import Limits
-from pipeline.lib import generations, jsonl
+from pipeline.gate.monitor import Finding, Limits
+from pipeline.lib import exclusions, generations, jsonl, trained_answers
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import DiskError, RolledBack, UnavailableError
+from pipeline.lib.errors import DiskError, Refused, RolledBack, UnavailableError
 from pipeline.lib.files import read_json, write_json
 from pipeline.lib.generations import DEPLOYMENT
 from pipeline.rollback import rollback
@@ -97,7 +97,8 @@ def asked_by_canary(settings: Settings, **suites: tuple[int, int]) -> None:
     ("suites", "bound"),
     [
         ({"holdout": (38, 2), "canary": (16, 24)}, "67.5%"),
-        ({"canary": (22, 18), "hidden": (40, 0)}, "55.0%"),
+        ({"canary": (22, 18)}, "55.0%"),
+        ({"hidden": (33, 7)}, "82.5%"),  # nobody has written tasks of his own
         ({"holdout": (1, 0), "canary": (24, 36)}, "41.0%"),  # it stopped when it had just begun with the hold-out
     ],
 )
@@ -112,7 +113,7 @@ def test_probes_are_held_to_what_the_incumbent_reached_on_them(
     assert watch["reason"].endswith(f"bound {bound}")
     probed = [each.split()[0] for each in gateway.probed if each != "who are you?"]
     assert len(probed) == 20
-    assert set(probed) <= {"holdout", "canary"}
+    assert set(probed) <= set(suites)
 
 
 def test_a_share_of_the_traffic_is_asked_for_a_limited_time_and_given_back(
@@ -125,6 +126,42 @@ def test_a_share_of_the_traffic_is_asked_for_a_limited_time_and_given_back(
     (begun, share, seconds), ended = gateway.shares
     assert (begun, share, ended[:2]) == (FIRST, 0.2, (FIRST, 0))
     assert 0 < seconds < 120
+
+
+def watched(settings: Settings, chat: Callable[..., dict[str, object]], *questions: dict[str, object]) -> Finding:
+    gateway = Gateway(settings, [])
+    gateway.chat = chat
+    limits = Limits(0.85, 1000, minimum_samples=5, incumbent_success=0.4)
+    return LiveWatch(gateway, "base", list(questions), limits, seconds=0).run()[0]
+
+
+def asking(text: str, check: dict[str, object]) -> dict[str, object]:
+    return {"suite": "hidden", "messages": [{"role": "user", "content": text}], "check": check}
+
+
+def said(*messages: list[dict[str, str]], **_: object) -> dict[str, object]:
+    if messages[0][0]["content"] == "a system turn":
+        raise RefusedChatError("the gateway refused: the chat template refuses these messages", 400)
+    return {"choices": [{"message": {"content": "2"}}]}
+
+
+def test_questions_that_the_gateway_refuses_are_wrong_and_no_outage(settings: Settings):
+    """The canary has counted them so for both versions."""
+    right, refused = (asking(text, {"type": "text", "equals": "2"}) for text in ("1 + 1?", "a system turn"))
+    assert watched(settings, said, right, refused, refused, refused, right, right, right).health == "healthy"
+
+
+def test_a_probe_from_somebodys_conversation_runs_no_code_of_a_plug_in(settings: Settings):
+    with pytest.raises(ValueError, match="check type"):
+        watched(settings, said, asking("1 + 1?", {"type": "plugins.somewhere:Check"}))
+
+
+def test_what_learned_something_that_was_revoked_since_is_not_deployed(settings: Settings):
+    trained_answers.write(settings.layout.generation(FIRST), {"learned": None})
+    exclusions.record(settings.layout, "revoke", None, "learned", "asked for it")
+    with pytest.raises(Refused, match="has been revoked"):
+        deploy(settings, FIRST, RUN, dry_run=False)
+    assert current(settings) == "base"
 
 
 def test_probes_that_find_the_queue_full_say_nothing_about_the_candidate(

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.doctor import _exam
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
-from pipeline.lib.errors import ConfigurationError
+from pipeline.lib.errors import BadRecordError, ConfigurationError
 from pipeline.lib.questions import SHIPPED_CANARY, canary_file, read_canary, read_holdout, read_rehearsal
+from pipeline.serve import _probe_pool
 
 CHECK = {"type": "text", "equals": "4"}
 
@@ -65,3 +67,17 @@ def test_a_named_file_that_is_not_there_is_a_mistake_of_the_settings(tmp_path: P
     settings = Settings(home=tmp_path, dataset={"holdout": "nowhere.jsonl"})
     with pytest.raises(ConfigurationError, match=r"dataset\.holdout names .*nowhere\.jsonl"):
         list(read_holdout(settings))
+
+
+def test_people_get_their_answers_though_the_hold_out_is_not_there(tmp_path: Path):
+    assert _probe_pool(Settings(home=tmp_path, dataset={"holdout": "nowhere.jsonl"}))
+
+
+@pytest.mark.parametrize("place", ["canary.jsonl", "rehearsal.jsonl"])
+def test_the_doctor_finds_a_check_that_would_stop_the_canary(tmp_path: Path, place: str):
+    settings = Settings(home=tmp_path, dataset={"rehearsal": "rehearsal.jsonl" if place == "rehearsal.jsonl" else ""})
+    jsonl.write(tmp_path / place, [{**question("fine"), "check": {"type": "judge"}}, question("good")])
+    assert _exam(settings).startswith("2 canary" if place == "canary.jsonl" else "0 canary")
+    jsonl.append(tmp_path / place, [{**question("bad"), "check": {"type": "regex", "pattern": "("}}])
+    with pytest.raises(BadRecordError, match="'bad' cannot be asked"):
+        _exam(settings)

@@ -42,8 +42,8 @@ def found(pattern: str, text: str, seconds: float = SECONDS) -> bool:
 def _compiled(pattern: str) -> Any:
     counts = [(bool(group), int(count)) for group, count in _REPEATED.findall(pattern)]
     of_groups = prod(max(1, count) for group, count in counts if group)
-    of_characters = max((count for group, count in counts if not group), default=1)
-    if len(pattern) * of_groups * max(1, of_characters) > _LARGEST:
+    of_characters = sum(count for group, count in counts if not group)
+    if (len(pattern) + of_characters) * of_groups > _LARGEST:
         raise ValueError("pattern is unusable (too large, or its repetitions are)")
     plain = _BRACE.sub(lambda found: r"\{" if found[0] == "{" else found[0], pattern)
     return regex.compile(plain, regex.V0, cache_pattern=False)

@@ -162,8 +162,9 @@ def _cases(specification: Specification) -> tuple[str | None, list[_Case]]:
     except (TypeError, RecursionError) as error:
         raise ValueError("check python: cases must be JSON") from error
     _require_shallow(cases)
-    if any(each.is_integer() and abs(each) >= _LARGE for each in _floats(cases)):
-        raise ValueError("check python: whole numbers of 2**63 and more are not exact in cases; write them in `tests`")
+    given = [[case.get("args"), case.get("kwargs")] for case in cases if isinstance(case, dict)]
+    if any(each.is_integer() and abs(each) >= _LARGE for each in _floats(given)):
+        raise ValueError("check python: whole numbers of 2**63 and more would arrive as floats; write them in `tests`")
     return function, [_program(case) if function is None else _call(case) for case in cases]
 
 

@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from pipeline.backends.checks import run as checks
-from pipeline.backends.gateway_client import GatewayClient, OverloadedError
+from pipeline.backends.gateway_client import GatewayClient, OverloadedError, RefusedChatError
 from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.gate.monitor import Finding, Limits, Window, judge, numbers
 from pipeline.lib.errors import NightschoolError
@@ -96,6 +96,9 @@ class LiveWatch:
         except OverloadedError:  # it says nothing about the version
             time.sleep(_TICK)
             return
+        except RefusedChatError:  # the canary has counted such a question as wrong, too; it is no outage
+            seen.outcomes.append(False)
+            return
         except NightschoolError:
             seen.outcomes.append(False)
             seen.trailing_probe_errors += 1
@@ -104,6 +107,8 @@ class LiveWatch:
         seen.probe_latencies_ms.append((time.monotonic() - clock) * 1000)
         text = answer["choices"][0]["message"]["content"]
         try:
-            seen.outcomes.append(checks.judge(text, question["check"], plugins=True).passed is True)
+            # A hidden question came in with somebody's conversation: it may not name a plug-in.
+            ours = question.get("suite") != "hidden"
+            seen.outcomes.append(checks.judge(text, question["check"], plugins=ours).passed is True)
         except SandboxError as error:  # it says nothing about the answer
             logger.warning("a probe was not judged: %s", error)

@@ -143,22 +143,24 @@ def _ask_council(
     while not _settled(decision, threshold):
         accepted = _accepted(decision)
         limit = max(how.samples, settings.harvest.samples + settings.harvest.confirm) if accepted else most
-        wanted = min(limit - len(drafts), _MORE_DRAFTS if accepted else step)
+        more = len(seats.together) or _MORE_DRAFTS  # one of each teacher, or some of the only one
+        wanted = min(limit - len(drafts), more if accepted else step)
         if wanted <= 0:
             break
-        asked = _confirming(how, decision, seats.together) if accepted else how
+        asked = _confirming(how, decision, seats.together, len(drafts)) if accepted else how
         drafts = drafts + seats.teacher.drafts(failure, wanted, len(drafts), asked)
         decision = decide(drafts, check)
     return failure, drafts, seats.scorer.conclude(failure, decision)
 
 
-def _confirming(how: Strategy, decision: Decision, together: Sequence[str]) -> Strategy:
+def _confirming(how: Strategy, decision: Decision, together: Sequence[str], first: int) -> Strategy:
     """The turns of drafts that are to confirm an accepted one: those come first of whom none was accepted yet.
 
     Different teachers confirm each other whatever their words; one teacher only when it repeats itself.
     """
-    silent = [name for name in together if not decision.by.get(name, (0, 0))[1]]
-    return replace(how, turns=(*silent, *(name for name in together if name not in silent)))
+    order = sorted(together, key=lambda name: decision.by.get(name, (0, 0))[1] > 0)
+    begin = -first % len(order) if order else 0  # draft number `first` is the first one's
+    return replace(how, turns=(*order[begin:], *order[:begin]))
 
 
 def _settled(decision: Decision, threshold: float) -> bool:
