@@ -71,7 +71,7 @@ class ChatRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     n: int = Field(1, ge=1, le=128)
-    seed: int | None = None
+    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 129)  # the answers of one request have seed, seed + 1, …
     stop: str | list[str] | None = None
     stream: bool = False
     logprobs: bool = False

@@ -71,6 +71,14 @@ def test_a_seed_says_the_same_whatever_stands_beside_it(model: Any, tokenizer: A
     assert decode(model, tokenizer, [*beside, seeded])[-1].tokens == alone.tokens
 
 
+@pytest.mark.parametrize("seed", [2**80, -(2**80), -1])
+def test_no_seed_fails_those_beside_it(model: Any, tokenizer: Any, seed: int) -> None:
+    (alone,) = decode(model, tokenizer, [request("w3 w4")])
+    strange, beside = decode(model, tokenizer, [request("w5", temperature=1.0, seed=seed), request("w3 w4")])
+    assert strange.tokens
+    assert beside.tokens == alone.tokens
+
+
 @pytest.mark.parametrize("top_p", [1.0, 0.7])
 def test_sampling_follows_the_probabilities_of_the_likeliest(model: Any, tokenizer: Any, top_p: float) -> None:
     ids = tokenizer("w3 w4", return_tensors="pt", add_special_tokens=False)

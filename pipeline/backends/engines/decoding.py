@@ -115,8 +115,11 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
 
 
 def _uniform(seed: int | None, count: int) -> torch.Tensor:
-    """The random numbers in [0, 1) of one answer, one a token."""
-    return torch.rand(count, generator=None if seed is None else torch.Generator().manual_seed(seed))
+    """The random numbers in [0, 1) of one answer, one a token.
+
+    A seed that PyTorch would refuse is taken modulo 2^64: the others of the batch must not suffer from it.
+    """
+    return torch.rand(count, generator=None if seed is None else torch.Generator().manual_seed(seed % 2**64))
 
 
 class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
