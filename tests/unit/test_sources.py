@@ -111,6 +111,18 @@ def test_a_thumb_that_comes_weeks_later_brings_its_answer_back_into_the_window(t
     assert list(log.interactions(AT + 1, AT + DAY)) == []
 
 
+def test_feedback_that_came_in_parts_over_weeks_is_one(tmp_path: Path):
+    log = own(
+        tmp_path,
+        d01=[interaction(at=AT - 19 * DAY)],
+        d05=[feedback(at=AT - 15 * DAY, edited="4", comment="wrong"), feedback(at=AT - 15 * DAY, comment="so wrong")],
+        d09=[feedback(at=AT - 11 * DAY, edited="four"), feedback("b" * 24, at=AT - 11 * DAY, thumb=-1)],
+        d20=[feedback(thumb=-1)],
+    )
+    (found,) = log.interactions(AT - 1, AT + 1)
+    assert found.feedback == Feedback(at=AT, edited="four", comment="so wrong", thumb=-1)
+
+
 def openai(folder: Path, *records: Any) -> OpenAiJsonl:
     path = folder / "export.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
@@ -148,6 +160,22 @@ def test_the_fields_of_an_interaction_are_carried_over(tmp_path: Path):
     more = {"created": AT - 5, "user": "u", "session": "s", "success": False, "error": "e", "check": check}
     (found,) = read(openai(tmp_path, {"prompt": "q", "completion": "a", **more}), AT - 5, AT)
     assert (found.user, found.session, found.success, found.error, found.check) == ("u", "s", False, "e", check)
+
+
+@pytest.mark.parametrize("written", [AT - 5, round((AT - 5) * 1000), str(AT - 5), "2025-11-20T00:53:15Z"])
+def test_a_time_is_understood_in_every_form(tmp_path: Path, written: Any):
+    row = {"prompt": "q", "completion": "a"}
+    for more in ({"at": written}, {"created": written}, {"at": None, "created": written}):
+        (found,) = read(openai(tmp_path, row | more), AT - 10, AT)
+        assert found.at == AT - 5
+
+
+@pytest.mark.parametrize("said_at", [AT, AT * 1000])
+def test_an_old_row_about_which_something_was_said_in_the_window_is_read(tmp_path: Path, said_at: float):
+    row = {"prompt": "q", "completion": "a", "at": AT - 9 * DAY, "feedback": {"thumb": -1, "at": said_at}}
+    (found,) = read(openai(tmp_path, row), AT, AT + 1)
+    assert found.feedback == Feedback(at=AT, thumb=-1)
+    assert read(openai(tmp_path, row), AT + 1, AT + DAY) == []
 
 
 @pytest.mark.parametrize(("thumb", "success"), [(-1, False), (1, True)])
