@@ -81,8 +81,9 @@ class ChatRequest(BaseModel):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The stop texts as a tuple."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        """The stop texts as a tuple; an empty one, which every answer begins with, is none."""
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(stop for stop in stops if stop)
 
 
 def parse(shape: type[Shape], body: bytes) -> Shape:
