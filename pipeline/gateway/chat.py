@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -47,7 +48,11 @@ Answering = asyncio.Future[Completion]
 
 @dataclass(frozen=True, slots=True)
 class ChatDoor:
-    """Answers chats through the engine and records every one of them."""
+    """Answers chats through the engine and records every one of them.
+
+    Counting the tokens of a long chat takes seconds, and engines must not do so for two at a time: `counting` is the
+    one thread that asks them for their room.
+    """
 
     settings: Settings
     engine: ServingEngine
@@ -56,6 +61,7 @@ class ChatDoor:
     share: CandidateShare
     recall: Recall
     store: MetricsStore | None = None
+    counting: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="counting"))
 
     async def handle(self, http: HttpRequest) -> Response:
         """One POST."""
@@ -63,13 +69,7 @@ class ChatDoor:
         body = parse(ChatRequest, raw)
         session = http.headers.get(SESSION_HEADER)
         purpose = http.headers.get(PURPOSE_HEADER, "user")
-        asked = Asked(
-            body,
-            self._version(body.model, purpose, session or body.user),
-            purpose,
-            session,
-            json.loads(raw),
-        )
+        asked = Asked(body, self._pinned(body.model) or self.engine.active, purpose, session, json.loads(raw))
         try:
             if (wanted := self.recall.wanted(asked)) is not None:
                 return await self._answered_with_passages(asked, wanted)
@@ -88,7 +88,8 @@ class ChatDoor:
 
     async def _answered(self, asked: Asked) -> Response:
         body = asked.body
-        self._check_length(asked)
+        await self._check_length(asked)
+        asked.version = self._pinned(body.model) or self._chosen(asked)  # only now: others may have been activated
         if body.stream:
             return await self._stream(asked)
         requests = [self._request(asked, number) for number in range(body.n)]
@@ -105,7 +106,7 @@ class ChatDoor:
 
     async def _answered_with_passages(self, asked: Asked, wanted: RetrievalRequest) -> Response:
         """An engine that does not tell its room may refuse the longer prompt: then the chat goes there as it came."""
-        await self.recall.add_to(asked, wanted, self.engine)
+        await self.recall.add_to(asked, wanted, self.engine, self.counting)
         try:
             return await self._answered(asked)
         except UpstreamError as error:
@@ -115,25 +116,35 @@ class ChatDoor:
             asked.context, asked.retrieved = "", {}
             return await self._answered(asked)
 
-    def _version(self, model: str, purpose: str, person: str | None) -> str:
-        """The version that a model name means: `name@version`, or for the public one what is active.
-
-        People may get a candidate on trial; what asks for a purpose of its own never does.
-        """
+    def _pinned(self, model: str) -> str:
+        """The version that `name@version` asks for; empty for the public name."""
         name, _, version = model.partition("@")
         if name not in ("", self.settings.model.name):
             raise ApiError(404, f"no model {model!r}; there is {self.settings.model.name!r}", "not_found_error")
         if version and version not in self.engine.versions():
             raise ApiError(404, f"version {version!r} is not loaded", "not_found_error")
-        active = self.engine.active
-        return version or (self.share.choose(active, person) if purpose == "user" else active)
+        return version
 
-    def _check_length(self, asked: Asked) -> None:
-        if self.engine.waiting >= self.settings.server.queue:
-            raise ApiError(503, "too many waiting requests, try again", OVERLOADED)
-        room = self.engine.room(asked.prompt)
+    def _chosen(self, asked: Asked) -> str:
+        """The version that the public name means now.
+
+        People may get a candidate on trial; what asks for a purpose of its own never does.
+        """
+        active = self.engine.active
+        person = asked.session or asked.body.user
+        return self.share.choose(active, person) if asked.purpose == "user" else active
+
+    async def _check_length(self, asked: Asked) -> None:
+        self._check_queue()
+        loop = asyncio.get_running_loop()
+        room = await loop.run_in_executor(self.counting, self.engine.room, asked.prompt)
+        self._check_queue()  # meanwhile others were admitted
         wanted = asked.body.max_completion_tokens or asked.body.max_tokens or self.settings.server.max_tokens
         asked.body.max_tokens = min(wanted, self.settings.server.max_tokens, wanted if room is None else room)
+
+    def _check_queue(self) -> None:
+        if self.engine.waiting >= self.settings.server.queue:
+            raise ApiError(503, "too many waiting requests, try again", OVERLOADED)
 
     def _request(self, asked: Asked, number: int) -> Request:
         body = asked.body

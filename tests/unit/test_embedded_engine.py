@@ -52,6 +52,19 @@ def test_people_go_before_the_nights_own_drafts(engine: EmbeddedEngine) -> None:
     engine.close()
 
 
+def test_a_chat_that_cannot_fit_is_refused_before_its_tokens_are_counted(
+    engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(*_: object, **__: object) -> None:
+        raise AssertionError("counted")
+
+    assert 0 < engine.room(asked().messages) < 512
+    monkeypatch.setattr(type(engine._counting_tokenizer), "__call__", count)
+    with pytest.raises(EngineError, match="characters, the model reads 512 tokens"):
+        engine.room([{"role": "user", "content": "x " * 2_000_000}])
+    engine.close()
+
+
 def make_adapter(settings: Settings, identity: str) -> None:
     """A generation whose adapter answers otherwise than the base."""
     import torch

@@ -54,6 +54,7 @@ class EmbeddedEngine(VersionedEngine):
         self._tokenizer, self._model = _load_base(settings)
         # A fast tokenizer keeps its padding as state: the worker's, which pads, must not be shared with other threads.
         self._counting_tokenizer = copy.deepcopy(self._tokenizer)
+        self._longest_token = max(map(len, self._tokenizer.get_vocab()), default=1)  # characters
         self.quantization = settings.model.quantization
         self._has_adapters = False
         self._queue: queue.Queue[Any] = queue.Queue()
@@ -66,14 +67,16 @@ class EmbeddedEngine(VersionedEngine):
         return self._queue.qsize()
 
     def room(self, messages: list[Message]) -> int:
-        """Tokens left for an answer to this chat.
+        """Tokens left for an answer to this chat. One thread at a time may ask.
 
         Raises:
             EngineError: none are.
         """
         text = prompt(self._counting_tokenizer, messages)
-        tokens = len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
         longest = int(getattr(self._model.config, "max_position_embeddings", 4096))
+        if len(text) > longest * self._longest_token:  # counting would take seconds
+            raise EngineError(f"the prompt has {len(text)} characters, the model reads {longest} tokens")
+        tokens = len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
         if tokens >= longest:
             raise EngineError(f"the prompt has {tokens} tokens, the model reads {longest}")
         return longest - tokens
