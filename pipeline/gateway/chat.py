@@ -15,9 +15,6 @@ from pipeline.backends.engines.interface import EngineError, NotServingError, Se
 from pipeline.gateway.asked import Asked
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.openai_shapes import (
-    CLIENT_GONE,
-    INVALID_REQUEST,
-    OVERLOADED,
     SERVER_ERROR,
     ApiError,
     ChatRequest,
@@ -32,6 +29,7 @@ from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Interaction
+from pipeline.lib.signals import CLIENT_GONE, INVALID_REQUEST, NOT_THE_MODELS, OVERLOADED
 from pipeline.metrics import logged
 from pipeline.metrics.store import MetricsStore
 
@@ -195,6 +193,7 @@ class ChatDoor:
             yield _event(chunk(asked.id, name, asked.version, {"role": "assistant", "content": ""}, None))
             while delta is not None:
                 asked.first_token_ms = asked.first_token_ms or asked.elapsed_ms
+                asked.answer += delta.get("content") or ""
                 yield _event(chunk(asked.id, name, asked.version, delta, None))
                 delta = await pieces.get()
             completion, error = await _outcome(future)
@@ -210,8 +209,10 @@ class ChatDoor:
             if not recorded:
                 self._record(asked, None, "the client went away", CLIENT_GONE)
 
-    def _looks_right(self, completion: Completion | None) -> bool | None:
-        """Until feedback says more: as sure as wanted. None: the engine does not say how sure it is."""
+    def _looks_right(self, completion: Completion | None, kind: str | None) -> bool | None:
+        """Until feedback says more: as sure as wanted. None: nobody knows."""
+        if kind in NOT_THE_MODELS:
+            return None
         if completion is None or not (completion.text or completion.message):
             return False
         confidence = completion.confidence
@@ -233,21 +234,22 @@ class ChatDoor:
             session=asked.session,
             at=asked.at,
             messages=asked.said,
-            answer=completion.text if completion else "",
+            answer=completion.text if completion else asked.answer,
             model=self.settings.model.name,
             adapter=asked.version,
             latency_ms=round(latency, 2),
             first_token_ms=None if asked.first_token_ms is None else round(asked.first_token_ms, 2),
             tokens=tokens,
             confidence=None if confidence is None else round(confidence, 4),
-            success=self._looks_right(completion),
+            success=self._looks_right(completion, kind),
             error=error,
+            error_kind=kind,
             retrieval={"history": 0, "tools": 0, **asked.retrieved},
         )
         line = interaction.model_dump(exclude_none=True)
         self.log.put({"kind": "interaction", **line})
         if self.store is not None:  # after the log: a rebuild relies on it that what waits here is there
-            self.store.add(logged.query(line, kind))
+            self.store.add(logged.query(line))
 
 
 async def _outcome(future: "Answering") -> tuple[Completion | None, ApiError | None]:

@@ -7,14 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.backends.engines.chat import Completion
 from pipeline.lib.records import Message
+from pipeline.lib.signals import INVALID_REQUEST
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-# The kinds of an error. The first three say nothing about the model: the client sent what no model could answer, ended
-# the stream, or came when too many were waiting.
-INVALID_REQUEST, CLIENT_GONE, OVERLOADED = "invalid_request_error", "client_gone", "overloaded_error"
-SERVER_ERROR = "server_error"
+SERVER_ERROR = "server_error"  # the kind of an error that may be the model's fault; others: `signals.NOT_THE_MODELS`
 
 
 class ApiError(Exception):

@@ -224,6 +224,11 @@ def test_a_line_of_no_known_shape_is_counted_and_named(tmp_path: Path, bad: dict
         ({"success": False}, "failed"),
         ({"success": False, "confidence": 0.2}, "low_confidence"),
         ({"success": False, "error": "boom", "confidence": 0.2}, "error"),
+        ({"success": False, "error": "boom", "error_kind": "server_error"}, "error"),
+        ({"error": "the client went away", "error_kind": "client_gone"}, None),
+        ({"error": "too long", "error_kind": "invalid_request_error"}, None),
+        ({"error": "too many", "error_kind": "overloaded_error"}, None),
+        ({"error": "gone", "error_kind": "client_gone", "feedback": {"thumb": -1}}, "thumbs_down"),
         ({"feedback": {"success": False}, "error": "boom"}, "check_failed"),
         ({"feedback": {"success": False, "thumb": -1}}, "check_failed"),
         ({"feedback": {"success": True, "thumb": -1}}, None),
@@ -252,6 +257,17 @@ def test_an_answer_that_was_asked_for_again_is_a_failure_unless_somebody_liked_i
     assert again(None) == [("a", "regenerated", True)]
     assert again(1) == []
     assert again(-1) == [("a", "thumbs_down", True)]
+
+
+def test_who_asks_again_after_an_error_that_was_not_the_model_s_says_nothing_against_it(tmp_path: Path):
+    refused = interaction(session="s", answer="", error="too many", error_kind="overloaded_error")
+    assert failed(own(tmp_path, d20=[refused, interaction("b" * 24, AT + 1, session="s")])) == []
+
+
+def test_an_error_that_feedback_tells_is_the_model_s_whatever_ended_the_answer(tmp_path: Path):
+    stopped = interaction(answer="4 + ", error="the client went away", error_kind="client_gone")
+    (found,) = own(tmp_path, d20=[stopped, feedback(error="does not compile")]).interactions(AT, AT + 1)
+    assert (failure_signal(found), found.error) == ("error", "does not compile")
 
 
 def test_of_equal_questions_the_one_with_the_strongest_signal_stays(tmp_path: Path):

@@ -154,9 +154,11 @@ def _tell(row: Row, feedback: dict[str, Any]) -> None:
     success, thumb = feedback.get("success"), feedback.get("thumb")
     if success is not None or thumb is not None:
         row["success"] = thumb > 0 if success is None and thumb is not None else success
-    for name in ("error", "check"):
-        if feedback.get(name):
-            row[name] = feedback[name]
+    if feedback.get("check"):
+        row["check"] = feedback["check"]
+    if feedback.get("error"):
+        row["error"] = feedback["error"]
+        row.pop("error_kind", None)  # it was another error's
 
 
 def _day_before(since: float) -> str:
