@@ -51,6 +51,18 @@ def precision(quantization: str) -> dict[str, Any]:
     return {"dtype": torch.float32, "quantization_config": configuration}
 
 
+def as_configured(model: Any) -> Any:
+    """The model, with quantized layers that compute as `precision` says.
+
+    When it does not train, bitsandbytes would compute in bfloat16 on processors that can, and there it fails on layers
+    whose widths are no multiples of 64.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
 def _folder(base: str) -> Path | None:
     if Path(base).is_dir():
         return Path(base)

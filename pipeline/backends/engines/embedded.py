@@ -21,7 +21,7 @@ from pipeline.backends.engines.decoding import decode, prompt
 from pipeline.backends.engines.interface import EngineError, NotServingError
 from pipeline.backends.engines.versioned import VersionedEngine
 from pipeline.lib import generations
-from pipeline.lib.base_model import how_to_get, precision
+from pipeline.lib.base_model import as_configured, how_to_get, precision
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
@@ -237,4 +237,4 @@ def _load_base(settings: Settings) -> tuple[Any, Any]:
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, model.eval()
+    return tokenizer, as_configured(model).eval()

@@ -56,7 +56,7 @@ def _main() -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from pipeline.lib.base_model import precision
+    from pipeline.lib.base_model import as_configured, precision
 
     # One thread: several would fight with the server's for the processors, and everybody would wait.
     torch.set_num_threads(1)
@@ -67,7 +67,7 @@ def _main() -> None:
     answers: dict[str, list[Answered]] = {}
     for version, folder in request["adapters"].items():
         # A fresh base for each version: nothing of another adapter can stay behind.
-        model = AutoModelForCausalLM.from_pretrained(request["base"], **options)
+        model = as_configured(AutoModelForCausalLM.from_pretrained(request["base"], **options))
         if folder is not None:
             model = PeftModel.from_pretrained(model, folder)
         model.eval()
