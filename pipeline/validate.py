@@ -119,9 +119,14 @@ def _questions(settings: Settings, versions: Sequence[Generation]) -> list[Quest
     chosen = sorted(failures, key=lambda question: question.group == TRAINED_ON)[:limit]
     if chosen:
         return chosen
-    rows = list(questions.read_holdout(settings))
+    rows = [row for row in questions.read_holdout(settings) if _decidable(row["check"])]
     spread = rows[:: -(-len(rows) // limit) or 1]
     return [Question(f"holdout-{n}", HELD_OUT, row["messages"], row["check"]) for n, row in enumerate(spread)]
+
+
+def _decidable(check: dict[str, Any]) -> bool:
+    """Whether answers can be judged here and now: by no judge, and in no sandbox that this machine does not have."""
+    return check.get("type") != questions.JUDGED and checks.obstacle(check) is None
 
 
 def _failures(settings: Settings, versions: Sequence[Generation]) -> Iterator[Question]:

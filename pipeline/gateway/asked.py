@@ -17,7 +17,8 @@ _admissions = itertools.count()
 class Asked:
     """A request on its way through: what the log will need.
 
-    `context` is text of documents that goes before the chat; `retrieved` counts the passages in it.
+    `answer` is what has been streamed so far; `context` is text of documents that goes before the chat; `retrieved`
+    counts the passages in it.
     """
 
     body: ChatRequest
@@ -29,6 +30,7 @@ class Asked:
     clock: float = field(default_factory=time.monotonic)
     first_token_ms: float | None = None
     id: str = ""
+    answer: str = ""
     context: str = ""
     retrieved: dict[str, int] = field(default_factory=dict)
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -14,9 +15,6 @@ from pipeline.backends.engines.interface import EngineError, NotServingError, Se
 from pipeline.gateway.asked import Asked
 from pipeline.gateway.interaction_log import InteractionLog
 from pipeline.gateway.openai_shapes import (
-    CLIENT_GONE,
-    INVALID_REQUEST,
-    OVERLOADED,
     SERVER_ERROR,
     ApiError,
     ChatRequest,
@@ -31,6 +29,7 @@ from pipeline.gateway.traffic import Traffic
 from pipeline.lib.config import Settings
 from pipeline.lib.logs import logger
 from pipeline.lib.records import Interaction
+from pipeline.lib.signals import CLIENT_GONE, INVALID_REQUEST, NOT_THE_MODELS, OVERLOADED
 from pipeline.metrics import logged
 from pipeline.metrics.store import MetricsStore
 
@@ -47,7 +46,11 @@ Answering = asyncio.Future[Completion]
 
 @dataclass(frozen=True, slots=True)
 class ChatDoor:
-    """Answers chats through the engine and records every one of them."""
+    """Answers chats through the engine and records every one of them.
+
+    Counting the tokens of a long chat takes seconds, and engines must not do so for two at a time: `counting` is the
+    one thread that asks them for their room.
+    """
 
     settings: Settings
     engine: ServingEngine
@@ -56,6 +59,7 @@ class ChatDoor:
     share: CandidateShare
     recall: Recall
     store: MetricsStore | None = None
+    counting: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="counting"))
 
     async def handle(self, http: HttpRequest) -> Response:
         """One POST."""
@@ -63,13 +67,7 @@ class ChatDoor:
         body = parse(ChatRequest, raw)
         session = http.headers.get(SESSION_HEADER)
         purpose = http.headers.get(PURPOSE_HEADER, "user")
-        asked = Asked(
-            body,
-            self._version(body.model, purpose, session or body.user),
-            purpose,
-            session,
-            json.loads(raw),
-        )
+        asked = Asked(body, self._pinned(body.model) or self.engine.active, purpose, session, json.loads(raw))
         try:
             if (wanted := self.recall.wanted(asked)) is not None:
                 return await self._answered_with_passages(asked, wanted)
@@ -88,7 +86,8 @@ class ChatDoor:
 
     async def _answered(self, asked: Asked) -> Response:
         body = asked.body
-        self._check_length(asked)
+        await self._check_length(asked)
+        asked.version = self._pinned(body.model) or self._chosen(asked)  # only now: others may have been activated
         if body.stream:
             return await self._stream(asked)
         requests = [self._request(asked, number) for number in range(body.n)]
@@ -105,7 +104,7 @@ class ChatDoor:
 
     async def _answered_with_passages(self, asked: Asked, wanted: RetrievalRequest) -> Response:
         """An engine that does not tell its room may refuse the longer prompt: then the chat goes there as it came."""
-        await self.recall.add_to(asked, wanted, self.engine)
+        await self.recall.add_to(asked, wanted, self.engine, self.counting)
         try:
             return await self._answered(asked)
         except UpstreamError as error:
@@ -115,25 +114,35 @@ class ChatDoor:
             asked.context, asked.retrieved = "", {}
             return await self._answered(asked)
 
-    def _version(self, model: str, purpose: str, person: str | None) -> str:
-        """The version that a model name means: `name@version`, or for the public one what is active.
-
-        People may get a candidate on trial; what asks for a purpose of its own never does.
-        """
+    def _pinned(self, model: str) -> str:
+        """The version that `name@version` asks for; empty for the public name."""
         name, _, version = model.partition("@")
         if name not in ("", self.settings.model.name):
             raise ApiError(404, f"no model {model!r}; there is {self.settings.model.name!r}", "not_found_error")
         if version and version not in self.engine.versions():
             raise ApiError(404, f"version {version!r} is not loaded", "not_found_error")
-        active = self.engine.active
-        return version or (self.share.choose(active, person) if purpose == "user" else active)
+        return version
 
-    def _check_length(self, asked: Asked) -> None:
-        if self.engine.waiting >= self.settings.server.queue:
-            raise ApiError(503, "too many waiting requests, try again", OVERLOADED)
-        room = self.engine.room(asked.prompt)
+    def _chosen(self, asked: Asked) -> str:
+        """The version that the public name means now.
+
+        People may get a candidate on trial; what asks for a purpose of its own never does.
+        """
+        active = self.engine.active
+        person = asked.session or asked.body.user
+        return self.share.choose(active, person) if asked.purpose == "user" else active
+
+    async def _check_length(self, asked: Asked) -> None:
+        self._check_queue()
+        loop = asyncio.get_running_loop()
+        room = await loop.run_in_executor(self.counting, self.engine.room, asked.prompt)
+        self._check_queue()  # meanwhile others were admitted
         wanted = asked.body.max_completion_tokens or asked.body.max_tokens or self.settings.server.max_tokens
         asked.body.max_tokens = min(wanted, self.settings.server.max_tokens, wanted if room is None else room)
+
+    def _check_queue(self) -> None:
+        if self.engine.waiting >= self.settings.server.queue:
+            raise ApiError(503, "too many waiting requests, try again", OVERLOADED)
 
     def _request(self, asked: Asked, number: int) -> Request:
         body = asked.body
@@ -184,6 +193,7 @@ class ChatDoor:
             yield _event(chunk(asked.id, name, asked.version, {"role": "assistant", "content": ""}, None))
             while delta is not None:
                 asked.first_token_ms = asked.first_token_ms or asked.elapsed_ms
+                asked.answer += delta.get("content") or ""
                 yield _event(chunk(asked.id, name, asked.version, delta, None))
                 delta = await pieces.get()
             completion, error = await _outcome(future)
@@ -199,8 +209,10 @@ class ChatDoor:
             if not recorded:
                 self._record(asked, None, "the client went away", CLIENT_GONE)
 
-    def _looks_right(self, completion: Completion | None) -> bool | None:
-        """Until feedback says more: as sure as wanted. None: the engine does not say how sure it is."""
+    def _looks_right(self, completion: Completion | None, kind: str | None) -> bool | None:
+        """Until feedback says more: as sure as wanted. None: nobody knows."""
+        if kind in NOT_THE_MODELS:
+            return None
         if completion is None or not (completion.text or completion.message):
             return False
         confidence = completion.confidence
@@ -222,21 +234,22 @@ class ChatDoor:
             session=asked.session,
             at=asked.at,
             messages=asked.said,
-            answer=completion.text if completion else "",
+            answer=completion.text if completion else asked.answer,
             model=self.settings.model.name,
             adapter=asked.version,
             latency_ms=round(latency, 2),
             first_token_ms=None if asked.first_token_ms is None else round(asked.first_token_ms, 2),
             tokens=tokens,
             confidence=None if confidence is None else round(confidence, 4),
-            success=self._looks_right(completion),
+            success=self._looks_right(completion, kind),
             error=error,
+            error_kind=kind,
             retrieval={"history": 0, "tools": 0, **asked.retrieved},
         )
         line = interaction.model_dump(exclude_none=True)
         self.log.put({"kind": "interaction", **line})
         if self.store is not None:  # after the log: a rebuild relies on it that what waits here is there
-            self.store.add(logged.query(line, kind))
+            self.store.add(logged.query(line))
 
 
 async def _outcome(future: "Answering") -> tuple[Completion | None, ApiError | None]:

@@ -7,14 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.backends.engines.chat import Completion
 from pipeline.lib.records import Message
+from pipeline.lib.signals import INVALID_REQUEST
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-# The kinds of an error. The first three say nothing about the model: the client sent what no model could answer, ended
-# the stream, or came when too many were waiting.
-INVALID_REQUEST, CLIENT_GONE, OVERLOADED = "invalid_request_error", "client_gone", "overloaded_error"
-SERVER_ERROR = "server_error"
+SERVER_ERROR = "server_error"  # the kind of an error that may be the model's fault; others: `signals.NOT_THE_MODELS`
 
 
 class ApiError(Exception):
@@ -71,7 +69,7 @@ class ChatRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     n: int = Field(1, ge=1, le=128)
-    seed: int | None = None
+    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 129)  # the answers of one request have seed, seed + 1, …
     stop: str | list[str] | None = None
     stream: bool = False
     logprobs: bool = False
@@ -81,8 +79,9 @@ class ChatRequest(BaseModel):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The stop texts as a tuple."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        """The stop texts as a tuple; an empty one, which every answer begins with, is none."""
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(stop for stop in stops if stop)
 
 
 def parse(shape: type[Shape], body: bytes) -> Shape:

@@ -11,7 +11,7 @@ of people who never asked anything. The ids stand in the access log, so what was
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cached_property
 
 from pipeline.backends.engines.interface import EngineError, ServingEngine
@@ -68,14 +68,21 @@ class Recall:
         self._thread.submit(self._end)
         self._thread.shutdown()
 
-    async def add_to(self, asked: Asked, wanted: RetrievalRequest, engine: ServingEngine) -> None:
-        """Give a chat its passages, the most similar ones for which the engine has room. Never raises."""
+    async def add_to(self, asked: Asked, wanted: RetrievalRequest, engine: ServingEngine, counting: Executor) -> None:
+        """Give a chat its passages, the most similar ones for which the engine has room. Never raises.
+
+        Args:
+            asked: the chat.
+            wanted: how many passages it wants.
+            engine: whose room they must fit into.
+            counting: where the engine may be asked for its room.
+        """
         question = next((each["content"] for each in reversed(asked.said) if each["role"] == "user"), "")
         loop = asyncio.get_running_loop()
         try:
             finding = loop.run_in_executor(self._thread, self._find, question, wanted)
             found = await asyncio.wait_for(finding, self.settings.retrieval.timeout)
-            used = self._fitting(asked, engine, found)
+            used = await loop.run_in_executor(counting, self._fitting, asked, engine, found)
         except TimeoutError:
             logger.warning("no passages for a chat within %g s", self.settings.retrieval.timeout)
             return

@@ -8,12 +8,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from pipeline.gateway.openai_shapes import CLIENT_GONE, INVALID_REQUEST, OVERLOADED
+from pipeline.lib.signals import NOT_THE_MODELS
 
 _KEPT = 50_000  # events; far more than a watch of a minute needs
 _REMEMBERED = 100_000  # interactions whose feedback can still be put to their version
-
-_NOT_THE_MODELS = (INVALID_REQUEST, CLIENT_GONE, OVERLOADED)
 
 LATENCY_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -85,7 +83,7 @@ class Traffic:
         if first_token_ms is not None:
             self._first_token.labels(version).observe(first_token_ms / 1000)
         with self._guard:
-            if kind not in _NOT_THE_MODELS:
+            if kind not in NOT_THE_MODELS:
                 self._events.append(Event(time.time(), version, "request", error is None, latency_ms, first_token_ms))
             self._versions[interaction] = version
             if len(self._versions) > _REMEMBERED:

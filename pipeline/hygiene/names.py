@@ -16,6 +16,7 @@ from pipeline.lib.errors import ConfigurationError
 _USUAL = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm", "xx_ent_wiki_sm")
 _KINDS = {"PERSON": "PERSON", "PER": "PERSON", "GPE": "PLACE", "LOC": "PLACE", "FAC": "PLACE"}
 _SHAPED_LIKE_A_NAME = re.compile(r"[^\W\d_]+(?:[ .'’-]+[^\W\d_]+)*\.?")
+_LONGEST = 100_000  # characters at a time: spaCy refuses a million, and what it keeps in memory grows with them
 _NOT_NEEDED = ["tagger", "parser", "lemmatizer", "attribute_ruler", "morphologizer"]  # for finding names
 
 
@@ -46,8 +47,21 @@ class Names:
 
     def find(self, text: str) -> Iterator[Found]:
         """What the model takes for a person or a place."""
-        with self._one_at_a_time:
-            entities = self._model(text).ents
-        for entity in entities:
-            if entity.label_ in _KINDS and entity.text[0].isupper() and _SHAPED_LIKE_A_NAME.fullmatch(entity.text):
-                yield Found(entity.start_char, entity.end_char, _KINDS[entity.label_])
+        for begin, piece in _pieces(text):
+            with self._one_at_a_time:
+                entities = self._model(piece).ents
+            for entity in entities:
+                if entity.label_ in _KINDS and entity.text[0].isupper() and _SHAPED_LIKE_A_NAME.fullmatch(entity.text):
+                    yield Found(begin + entity.start_char, begin + entity.end_char, _KINDS[entity.label_])
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Where each begins, and the piece; it ends with a line, else with a word, where there is an end of one."""
+    begin = 0
+    while begin < len(text):
+        end = begin + _LONGEST
+        if end < len(text):
+            ends = (text.rfind(sign, begin, end) + 1 for sign in "\n ")
+            end = next((each for each in ends if each > begin), end)
+        yield begin, text[begin:end]
+        begin = end

@@ -1,7 +1,8 @@
-"""The identity of a base model: the hash of its weights."""
+"""A base model: its identity, which is the hash of its weights, and how it is loaded."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.files import sha256
@@ -31,6 +32,35 @@ def how_to_get(base: str) -> str:
     if Path(base).exists():
         return "model.base names another"
     return "`nightschool starter build` makes the default one; model.base names another"
+
+
+def precision(quantization: str) -> dict[str, Any]:
+    """How transformers loads a base: the same where it is trained on, served, and where references are computed.
+
+    Args:
+        quantization: `none` (float32), or `nf4`.
+    """
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if quantization == "none":
+        return {"dtype": torch.float32}
+    configuration = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=torch.float32
+    )
+    return {"dtype": torch.float32, "quantization_config": configuration}
+
+
+def as_configured(model: Any) -> Any:
+    """The model, with quantized layers that compute as `precision` says.
+
+    When it does not train, bitsandbytes would compute in bfloat16 on processors that can, and there it fails on layers
+    whose widths are no multiples of 64.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def _folder(base: str) -> Path | None:

@@ -139,11 +139,15 @@ def _drawn(record: dict[str, Any], samples: int) -> bool:
 
 
 def last_read(layout: Layout) -> dict[str, float]:
-    """When each source was read last: the end of the latest harvest's window in which it could be."""
+    """When each source was read last: the end of the latest harvest's window in which it could be.
+
+    By its place, for several may have the same name; older harvests, which did not note places, give it by its name.
+    """
     until: dict[str, float] = {}
     for path in layout.training_data.glob("harvest_*.json"):
         manifest = read_json(path)
         for source in manifest.get("rows", {}):
             if source not in manifest.get("unreadable", {}):
-                until[source] = max(float(manifest["until"]), until.get(source, 0.0))
+                place = manifest.get("places", {}).get(source, source)
+                until[place] = max(float(manifest["until"]), until.get(place, 0.0))
     return until

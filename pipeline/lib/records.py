@@ -34,7 +34,9 @@ class Feedback(Record):
 
 
 class Interaction(Record):
-    """One question and its answer. `at` is seconds since 1970 (UTC)."""
+    """One question and its answer. `at` is seconds since 1970 (UTC); `error_kind` is one of those in `signals`, or
+    another word.
+    """
 
     id: str
     source: str
@@ -51,6 +53,7 @@ class Interaction(Record):
     confidence: float | None = None
     success: bool | None = None
     error: str | None = None
+    error_kind: str | None = None
     feedback: Feedback | None = None
     retrieval: dict[str, int] = Field(default_factory=lambda: {"history": 0, "tools": 0})
     check: dict[str, Any] | None = None
@@ -116,7 +119,7 @@ class Rewrite(Record):
 
 def failure_signal(interaction: Interaction) -> str | None:
     """The strongest sign that an answer failed; none: nothing says so, or something stronger says the opposite."""
-    said = verdict(interaction.model_dump(include={"feedback", "success", "error", "confidence"}))
+    said = verdict(interaction.model_dump(include={"feedback", "success", "error", "error_kind", "confidence"}))
     return said.signal if said is not None and said.failed else None
 
 

@@ -11,6 +11,9 @@ executed. The strongest speaks; what it overrules is written down beside it.
     regenerated      0.5   a person asked again
     failed           0.4   the program that recorded it says so
     low_confidence   0.3   the model itself was not sure
+
+An error that says nothing about the model (`NOT_THE_MODELS`) is none, and neither is that somebody asked again after
+it.
 """
 
 from collections.abc import Mapping
@@ -28,6 +31,10 @@ WEIGHTS = {
     "failed": 0.4,
     "low_confidence": 0.3,
 }
+# The kinds of an error. The client sent what no model could answer, ended the stream, or came when too many waited.
+INVALID_REQUEST, CLIENT_GONE, OVERLOADED = "invalid_request_error", "client_gone", "overloaded_error"
+NOT_THE_MODELS = (INVALID_REQUEST, CLIENT_GONE, OVERLOADED)
+
 _GOOD = frozenset({"check_passed", "thumbs_up"})
 
 
@@ -66,13 +73,14 @@ def verdict(row: Mapping[str, Any], regenerated: bool = False) -> Verdict | None
 def _heard(row: Mapping[str, Any], feedback: Mapping[str, Any], regenerated: bool) -> list[str]:
     """Every signal, the strongest first."""
     checked, thumb = feedback.get("success"), feedback.get("thumb")
+    excused = row.get("error_kind") in NOT_THE_MODELS
     heard = [
         "edited" if feedback.get("edited") else None,
         None if checked is None else "check_passed" if checked else "check_failed",
         "preferred" if feedback.get("preferred") else None,
         None if thumb is None else "thumbs_up" if thumb > 0 else "thumbs_down",
-        "error" if row.get("error") else None,
-        "regenerated" if regenerated else None,
+        "error" if row.get("error") and not excused else None,
+        "regenerated" if regenerated and not excused else None,
     ]
     if row.get("success") is False and checked is None and thumb is None:
         heard.append("failed" if row.get("confidence") is None else "low_confidence")

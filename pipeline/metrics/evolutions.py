@@ -8,6 +8,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.lib.signals import NOT_THE_MODELS
 from pipeline.metrics.intervals import wilson
 
 ENDED = ("failed", "refused", "inconclusive", "deployed", "rolled_back")  # "trained" still waits, "nothing" never began
@@ -184,12 +185,13 @@ def _attempts_since(db: sqlite3.Connection, agent: str, moment: float) -> int:
 
 def _failures(db: sqlite3.Connection, agent: str, since: float) -> int:
     """Of the newest interactions, those that failed, were wrong, disliked or written anew; each once."""
+    excused = ", ".join(f"'{kind}'" for kind in NOT_THE_MODELS)
     row = db.execute(
-        """
+        f"""
         SELECT COUNT(*) FROM (
             SELECT interaction_id FROM (
                 SELECT * FROM query_metrics WHERE agent = :agent AND at > :since ORDER BY at DESC LIMIT :newest
-            ) WHERE error IS NOT NULL OR success = 0
+            ) WHERE error NOT IN ({excused}) OR success = 0
             UNION
             SELECT interaction_id FROM (
                 SELECT * FROM feedback_metrics WHERE agent = :agent AND at > :since ORDER BY at DESC LIMIT :newest

@@ -5,15 +5,14 @@ from typing import Any
 
 from pipeline.metrics.rows import FeedbackMetric, QueryMetric
 
-_UNKNOWN = "error"  # the log has the message of an error, which is somebody's words, and not its kind
+_UNKNOWN = "error"  # older logs have the message of an error, which is somebody's words, and not its kind
 
 
-def query(line: Mapping[str, Any], error: str | None = None) -> QueryMetric:
+def query(line: Mapping[str, Any]) -> QueryMetric:
     """The row of an interaction.
 
     Args:
         line: its fields, as `records.Interaction` names them.
-        error: the kind of its error, where it is known.
 
     Raises:
         KeyError, TypeError, AttributeError: it has no id or moment, or no shape of an interaction.
@@ -29,7 +28,7 @@ def query(line: Mapping[str, Any], error: str | None = None) -> QueryMetric:
         line.get("tokens") or None,  # engines that do not tell are logged with none
         line.get("confidence"),
         line.get("success"),
-        None if line.get("error") is None else error or _UNKNOWN,
+        None if line.get("error") is None else line.get("error_kind") or _UNKNOWN,
         retrieved.get("history", 0),
         retrieved.get("tools", 0),
     )

@@ -55,6 +55,7 @@ def test_same_seed_same_samples_whatever_else_is_in_the_batch(served: Home) -> N
         (b'{"messages": []}', 400),
         (b'{"messages": [{"role": "pirate", "content": "x"}]}', 400),
         (b'{"messages": [{"role": "user", "content": "x"}], "temperature": 9}', 400),
+        (b'{"messages": [{"role": "user", "content": "x"}], "seed": 9223372036854775807}', 400),
         (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404),
         (b'{"model": "starter@nowhere", "messages": [{"role": "user", "content": "x"}]}', 404),
         (json.dumps({"messages": [{"role": "user", "content": "x " * 5000}]}).encode(), 400),

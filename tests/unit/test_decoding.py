@@ -71,6 +71,53 @@ def test_a_seed_says_the_same_whatever_stands_beside_it(model: Any, tokenizer: A
     assert decode(model, tokenizer, [*beside, seeded])[-1].tokens == alone.tokens
 
 
+def said(model: Any, tokenizer: Any, stop: str, **options: Any) -> tuple[Any, list[str]]:
+    """The answer with a stop text, and the pieces in which it was streamed."""
+    pieces: list[str] = []
+    streamed = request("w3 w4", stop=(stop,), on_delta=lambda delta: pieces.append(delta["content"]), **options)
+    return decode(model, tokenizer, [streamed])[0], pieces
+
+
+def test_nothing_of_a_stop_text_that_spans_tokens_is_streamed(model: Any, tokenizer: Any) -> None:
+    (whole,) = decode(model, tokenizer, [request("w3 w4")])
+    words = whole.text.split(" ")
+    stop = " ".join(words[3:6])
+    answer, pieces = said(model, tokenizer, stop)
+    assert (answer.finish_reason, answer.text) == ("stop", whole.text[: whole.text.index(stop)])
+    assert "".join(pieces) == answer.text
+    assert len(pieces) > 1
+
+
+@pytest.mark.parametrize("length", [4, 5])
+def test_what_only_began_like_a_stop_text_is_streamed_in_the_end(model: Any, tokenizer: Any, length: int) -> None:
+    (whole,) = decode(model, tokenizer, [request("w3 w4", max_tokens=length)])
+    answer, pieces = said(model, tokenizer, whole.text.split(" ")[-1] + " never", max_tokens=length)
+    assert (answer.finish_reason, answer.text) == (whole.finish_reason, whole.text)
+    assert "".join(pieces) == whole.text
+
+
+def test_what_was_held_back_is_streamed_when_the_answer_ends_by_itself(model: Any, tokenizer: Any) -> None:
+    (whole,) = decode(model, tokenizer, [request("w3 w4", max_tokens=8)])
+    end = tokenizer.convert_tokens_to_ids(whole.tokens[5])
+    held = whole.tokens[4]
+    model.generation_config.eos_token_id, before = end, model.generation_config.eos_token_id
+    try:
+        answer, pieces = said(model, tokenizer, held + " never")
+    finally:
+        model.generation_config.eos_token_id = before
+    assert (answer.finish_reason, len(answer.tokens)) == ("stop", 5)
+    assert "".join(pieces) == answer.text
+    assert answer.text.endswith(held)
+
+
+@pytest.mark.parametrize("seed", [2**80, -(2**80), -1])
+def test_no_seed_fails_those_beside_it(model: Any, tokenizer: Any, seed: int) -> None:
+    (alone,) = decode(model, tokenizer, [request("w3 w4")])
+    strange, beside = decode(model, tokenizer, [request("w5", temperature=1.0, seed=seed), request("w3 w4")])
+    assert strange.tokens
+    assert beside.tokens == alone.tokens
+
+
 @pytest.mark.parametrize("top_p", [1.0, 0.7])
 def test_sampling_follows_the_probabilities_of_the_likeliest(model: Any, tokenizer: Any, top_p: float) -> None:
     ids = tokenizer("w3 w4", return_tensors="pt", add_special_tokens=False)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.lib.signals import NOT_THE_MODELS
 from pipeline.metrics import evolutions
 from pipeline.metrics.evolutions import calculate_efficiency
 from pipeline.metrics.rows import EvolutionMetric, FeedbackMetric, QueryMetric, ResourceSample, Row, Status
@@ -131,6 +132,7 @@ def test_resources_are_summed_up_by_the_day_a_stage_began(store: Store):
 def test_enough_failures_since_the_last_attempt_are_worth_a_night(store: Store):
     store.add([night(1, "refused"), *answers("base", 50, 0)])
     store.add(QueryMetric(f"e{number}", NOW - 0.2 * DAY, AGENT, error="EngineError") for number in range(3))
+    store.add(QueryMetric(kind, NOW - 0.2 * DAY, AGENT, error=kind) for kind in NOT_THE_MODELS)
     store.add([FeedbackMetric("e0", NOW, AGENT, thumb=-1), FeedbackMetric("f", NOW, AGENT, edited=True)])
     assert store.ask(evolutions.should_evolve, AGENT, NOW)["failures"] == 4
     assert not store.ask(evolutions.should_evolve, AGENT, NOW)["should"]

@@ -79,6 +79,44 @@ def test_a_source_is_read_from_its_beginning_and_then_from_where_the_last_harves
     assert len(rewrites(settings.home)) == 3
 
 
+def exported(home: Path, folder: str, *answers: str) -> str:
+    """An export of ninety days ago, in a file that has the same name in every folder."""
+    path = home / folder / "export.jsonl"
+    rows = [
+        {"prompt": f"what is {text}?", "completion": "hm", "at": NOW - 90 * DAY, "feedback": {"edited": text}}
+        for text in answers
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    jsonl.append(path, rows)
+    return f"{folder}/export.jsonl"
+
+
+def reading(settings: Settings, *exports: str) -> Settings:
+    return settings.model_copy(update={"harvest": settings.harvest.model_copy(update={"openai_jsonl": [*exports]})})
+
+
+def test_two_files_of_the_same_name_are_two_sources(settings: Settings):
+    first, second, third = (exported(settings.home, folder, folder) for folder in "abc")
+    harvest(reading(settings, first), None, NOW, dry_run=False)
+    both = harvest(reading(settings, first, second), None, NOW + DAY, dry_run=False)
+    places = [f"openai-jsonl:{settings.home / each}" for each in (first, second)]
+    assert both["rows"] == {"gateway": 0, **dict(zip(places, (0, 1), strict=True))}
+    instead = harvest(reading(settings, third), None, NOW + 2 * DAY, dry_run=False)
+    assert instead["rows"] == {"gateway": 0, "openai-jsonl:export.jsonl": 1}
+    assert sorted(rewrites(settings.home).values()) == ["a", "b", "c"]
+
+
+def test_where_an_earlier_version_has_stopped_reading_a_source_counts(settings: Settings):
+    only = reading(settings, exported(settings.home, "a", "a"))
+    harvest(only, None, NOW, dry_run=False)
+    (path,) = settings.home.glob("training_data/harvest_????????.json")
+    manifest = json.loads(path.read_text())
+    del manifest["places"]
+    path.write_text(json.dumps(manifest))
+    exported(settings.home, "a", "too old")
+    assert harvest(only, None, NOW + DAY, dry_run=True)["rows"] == {"gateway": 0, "openai-jsonl:export.jsonl": 0}
+
+
 def test_a_second_harvest_of_a_day_forgets_nothing_that_the_first_one_found(settings: Settings):
     log(settings.home, *said(1, NOW - 90 * DAY, edited="old"))
     harvest(settings, None, NOW, dry_run=False)

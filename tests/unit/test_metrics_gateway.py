@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from pipeline.backends.engines.chat import Completion, Request
 from pipeline.backends.engines.interface import EngineError, NotServingError, UpstreamError
+from pipeline.backends.sources.own_log import OwnLog
 from pipeline.feedback import give
 from pipeline.gateway.app import Gateway
 from pipeline.gateway.interaction_log import InteractionLog
@@ -22,6 +23,7 @@ from pipeline.gateway.self_check import SelfCheck
 from pipeline.gateway.traffic import Traffic
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
+from pipeline.lib.records import failure_signal
 from pipeline.metrics.rebuild import rebuild
 from pipeline.metrics.rows import QueryMetric
 from pipeline.metrics.store import MetricsStore, reading
@@ -104,22 +106,22 @@ def test_a_request_and_what_is_said_about_it_are_recorded_when_the_gateway_stops
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    ("failure", "kind"),
+    ("failure", "kind", "success"),
     [
-        (EngineError("too long"), "invalid_request_error"),
-        (UpstreamError("gone", 502), "server_error"),
-        (ValueError("a secret"), "server_error"),
+        (EngineError("too long"), "invalid_request_error", None),
+        (UpstreamError("gone", 502), "server_error", 0),
+        (ValueError("a secret"), "server_error", 0),
     ],
 )
 def test_a_request_that_fails_is_recorded_with_the_kind_of_its_error(
-    settings: Settings, failure: Exception, kind: str, stream: bool
+    settings: Settings, failure: Exception, kind: str, success: int | None, stream: bool
 ):
     engine = Engine()
     engine.failure = failure
     with opened(settings, engine) as client:
         assert ask(client, stream=stream).status_code >= 400
     (query,) = rows(settings)
-    assert (query["error"], query["success"], query["tokens"]) == (kind, 0, None)
+    assert (query["error"], query["success"], query["tokens"]) == (kind, success, None)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,10 @@ def test_who_stops_a_stream_does_not_count_against_the_model(settings: Settings)
     log.close()
     assert sent[0]["status"] == 200
     (row,) = (row for path in settings.layout.interactions.glob("*.jsonl") for row in jsonl.read(path))
-    assert row["error"] == "the client went away"
+    assert (row["error"], row["error_kind"], row["answer"]) == ("the client went away", "client_gone", "yes")
+    assert "success" not in row
+    (read,) = OwnLog(settings.layout.interactions).interactions(0, time.time() + 1)
+    assert failure_signal(read) is None
     assert traffic.window("base", 0)["trailing_errors"] == 0
 
 
@@ -200,6 +205,7 @@ def test_the_rows_that_the_gateway_wrote_are_those_that_its_log_gives(settings: 
     with opened(settings, Engine()) as client:
         for stream in (False, True, False):
             identity = ask(client, stream=stream).headers["x-nightschool-interaction"]
+        ask(client, stream=True, n=2)
         client.post("/v1/feedback", json={"interaction_id": identity, "thumb": 1})
     tables = ("query_metrics", "feedback_metrics", "daily_summaries", "daily_latencies", "daily_feedback")
     before = [rows(settings, table) for table in tables]

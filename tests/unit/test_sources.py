@@ -111,6 +111,18 @@ def test_a_thumb_that_comes_weeks_later_brings_its_answer_back_into_the_window(t
     assert list(log.interactions(AT + 1, AT + DAY)) == []
 
 
+def test_feedback_that_came_in_parts_over_weeks_is_one(tmp_path: Path):
+    log = own(
+        tmp_path,
+        d01=[interaction(at=AT - 19 * DAY)],
+        d05=[feedback(at=AT - 15 * DAY, edited="4", comment="wrong"), feedback(at=AT - 15 * DAY, comment="so wrong")],
+        d09=[feedback(at=AT - 11 * DAY, edited="four"), feedback("b" * 24, at=AT - 11 * DAY, thumb=-1)],
+        d20=[feedback(thumb=-1)],
+    )
+    (found,) = log.interactions(AT - 1, AT + 1)
+    assert found.feedback == Feedback(at=AT, edited="four", comment="so wrong", thumb=-1)
+
+
 def openai(folder: Path, *records: Any) -> OpenAiJsonl:
     path = folder / "export.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
@@ -148,6 +160,22 @@ def test_the_fields_of_an_interaction_are_carried_over(tmp_path: Path):
     more = {"created": AT - 5, "user": "u", "session": "s", "success": False, "error": "e", "check": check}
     (found,) = read(openai(tmp_path, {"prompt": "q", "completion": "a", **more}), AT - 5, AT)
     assert (found.user, found.session, found.success, found.error, found.check) == ("u", "s", False, "e", check)
+
+
+@pytest.mark.parametrize("written", [AT - 5, round((AT - 5) * 1000), str(AT - 5), "2025-11-20T00:53:15Z"])
+def test_a_time_is_understood_in_every_form(tmp_path: Path, written: Any):
+    row = {"prompt": "q", "completion": "a"}
+    for more in ({"at": written}, {"created": written}, {"at": None, "created": written}):
+        (found,) = read(openai(tmp_path, row | more), AT - 10, AT)
+        assert found.at == AT - 5
+
+
+@pytest.mark.parametrize("said_at", [AT, AT * 1000])
+def test_an_old_row_about_which_something_was_said_in_the_window_is_read(tmp_path: Path, said_at: float):
+    row = {"prompt": "q", "completion": "a", "at": AT - 9 * DAY, "feedback": {"thumb": -1, "at": said_at}}
+    (found,) = read(openai(tmp_path, row), AT, AT + 1)
+    assert found.feedback == Feedback(at=AT, thumb=-1)
+    assert read(openai(tmp_path, row), AT + 1, AT + DAY) == []
 
 
 @pytest.mark.parametrize(("thumb", "success"), [(-1, False), (1, True)])
@@ -196,6 +224,11 @@ def test_a_line_of_no_known_shape_is_counted_and_named(tmp_path: Path, bad: dict
         ({"success": False}, "failed"),
         ({"success": False, "confidence": 0.2}, "low_confidence"),
         ({"success": False, "error": "boom", "confidence": 0.2}, "error"),
+        ({"success": False, "error": "boom", "error_kind": "server_error"}, "error"),
+        ({"error": "the client went away", "error_kind": "client_gone"}, None),
+        ({"error": "too long", "error_kind": "invalid_request_error"}, None),
+        ({"error": "too many", "error_kind": "overloaded_error"}, None),
+        ({"error": "gone", "error_kind": "client_gone", "feedback": {"thumb": -1}}, "thumbs_down"),
         ({"feedback": {"success": False}, "error": "boom"}, "check_failed"),
         ({"feedback": {"success": False, "thumb": -1}}, "check_failed"),
         ({"feedback": {"success": True, "thumb": -1}}, None),
@@ -224,6 +257,17 @@ def test_an_answer_that_was_asked_for_again_is_a_failure_unless_somebody_liked_i
     assert again(None) == [("a", "regenerated", True)]
     assert again(1) == []
     assert again(-1) == [("a", "thumbs_down", True)]
+
+
+def test_who_asks_again_after_an_error_that_was_not_the_model_s_says_nothing_against_it(tmp_path: Path):
+    refused = interaction(session="s", answer="", error="too many", error_kind="overloaded_error")
+    assert failed(own(tmp_path, d20=[refused, interaction("b" * 24, AT + 1, session="s")])) == []
+
+
+def test_an_error_that_feedback_tells_is_the_model_s_whatever_ended_the_answer(tmp_path: Path):
+    stopped = interaction(answer="4 + ", error="the client went away", error_kind="client_gone")
+    (found,) = own(tmp_path, d20=[stopped, feedback(error="does not compile")]).interactions(AT, AT + 1)
+    assert (failure_signal(found), found.error) == ("error", "does not compile")
 
 
 def test_of_equal_questions_the_one_with_the_strongest_signal_stays(tmp_path: Path):

@@ -6,6 +6,7 @@ import pytest
 from handmade import FIRST, SECOND, make, make_settings, promote, swap
 from teaching import Gateway, servers
 
+from pipeline.backends.sandboxes.interface import SandboxError
 from pipeline.lib import generations, jsonl
 from pipeline.lib.base_model import base_sha256
 from pipeline.lib.config import Settings
@@ -110,6 +111,19 @@ def test_without_failures_the_hold_out_is_asked(settings: Settings):
     rows = [{"messages": asked(f"held out {number}"), "check": CHECK} for number in range(9)]
     jsonl.write(Path(settings.base_folder) / "holdout.jsonl", rows)
     assert plan(settings)["groups"] == {"hold-out": 3}
+
+
+def test_what_only_a_judge_or_an_absent_sandbox_could_decide_is_not_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.backends.sandboxes.choice.problem", lambda: SandboxError("none here"))
+    held_out = [{"type": "judge"}, {"type": "python", "tests": "assert f(1) == 2"}]
+    rows = [{"messages": asked(f"held out {number}"), "check": check} for number, check in enumerate(held_out)]
+    jsonl.write(Path(settings.base_folder) / "holdout.jsonl", rows)
+    with pytest.raises(NothingToDo, match="nothing to ask"):
+        plan(settings)
+    jsonl.append(Path(settings.base_folder) / "holdout.jsonl", [{"messages": asked("2 + 2"), "check": CHECK}])
+    assert plan(settings)["groups"] == {"hold-out": 1}
 
 
 def test_a_dry_run_writes_nothing(settings: Settings):

@@ -1,6 +1,7 @@
 """Batched decoding with transformers: every row of a micro-batch has its own temperature, length and stops."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -71,6 +72,8 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         request = self.requests[row]
         if token in self.stops:
             self.reasons[row] = "stop"
+            if request.stop or request.on_delta:
+                self._emit(row)  # what was held back
             return
         self.ids[row].append(token)
         self.logprobs[row].append(logprob)
@@ -84,14 +87,16 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
             self._emit(row)
 
     def _emit(self, row: int) -> None:
-        """Decode what is new; a stop text ends the row, half characters wait for their other half."""
+        """Decode what is new; a stop text ends the row, half characters and what may become a stop text wait."""
         request = self.requests[row]
         text = self.tokenizer.decode(self.ids[row], skip_special_tokens=True)
         found = [position for stop in request.stop if (position := text.find(stop)) >= 0]
         if found:
             text, self.reasons[row] = text[: min(found)], "stop"
-        elif text.endswith("\ufffd") and self.reasons[row] is None:
-            return
+        elif self.reasons[row] is None:
+            if text.endswith("\ufffd"):
+                return
+            text = text[: len(text) - _begun(text, request.stop)]
         new, self.texts[row] = text[len(self.texts[row]) :], text
         if request.on_delta and new:
             request.on_delta({"content": new})
@@ -114,9 +119,18 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
         )
 
 
+def _begun(text: str, stops: Sequence[str]) -> int:
+    """How many characters at the end of a text may be the beginning of a stop text."""
+    longest = min(len(text), max(map(len, stops), default=1) - 1)
+    return next((n for n in range(longest, 0, -1) if any(stop.startswith(text[-n:]) for stop in stops)), 0)
+
+
 def _uniform(seed: int | None, count: int) -> torch.Tensor:
-    """The random numbers in [0, 1) of one answer, one a token."""
-    return torch.rand(count, generator=None if seed is None else torch.Generator().manual_seed(seed))
+    """The random numbers in [0, 1) of one answer, one a token.
+
+    A seed that PyTorch would refuse is taken modulo 2^64: the others of the batch must not suffer from it.
+    """
+    return torch.rand(count, generator=None if seed is None else torch.Generator().manual_seed(seed % 2**64))
 
 
 class _RoomyLayer(DynamicLayer):  # type: ignore[misc]

@@ -21,7 +21,7 @@ from pipeline.backends.engines.decoding import decode, prompt
 from pipeline.backends.engines.interface import EngineError, NotServingError
 from pipeline.backends.engines.versioned import VersionedEngine
 from pipeline.lib import generations
-from pipeline.lib.base_model import how_to_get
+from pipeline.lib.base_model import as_configured, how_to_get, precision
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
@@ -54,6 +54,8 @@ class EmbeddedEngine(VersionedEngine):
         self._tokenizer, self._model = _load_base(settings)
         # A fast tokenizer keeps its padding as state: the worker's, which pads, must not be shared with other threads.
         self._counting_tokenizer = copy.deepcopy(self._tokenizer)
+        self._longest_token = max(map(len, self._tokenizer.get_vocab()), default=1)  # characters
+        self.quantization = settings.model.quantization
         self._has_adapters = False
         self._queue: queue.Queue[Any] = queue.Queue()
         self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
@@ -65,14 +67,16 @@ class EmbeddedEngine(VersionedEngine):
         return self._queue.qsize()
 
     def room(self, messages: list[Message]) -> int:
-        """Tokens left for an answer to this chat.
+        """Tokens left for an answer to this chat. One thread at a time may ask.
 
         Raises:
             EngineError: none are.
         """
         text = prompt(self._counting_tokenizer, messages)
-        tokens = len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
         longest = int(getattr(self._model.config, "max_position_embeddings", 4096))
+        if len(text) > longest * self._longest_token:  # counting would take seconds
+            raise EngineError(f"the prompt has {len(text)} characters, the model reads {longest} tokens")
+        tokens = len(self._counting_tokenizer(text, add_special_tokens=False)["input_ids"])
         if tokens >= longest:
             raise EngineError(f"the prompt has {tokens} tokens, the model reads {longest}")
         return longest - tokens
@@ -217,7 +221,6 @@ class EmbeddedEngine(VersionedEngine):
 
 
 def _load_base(settings: Settings) -> tuple[Any, Any]:
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     quiet_libraries()
@@ -225,8 +228,8 @@ def _load_base(settings: Settings) -> tuple[Any, Any]:
     source = {"revision": settings.model.revision} if settings.model.revision else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(settings.base_folder, padding_side="left", **source)
-        options = _quantized() if settings.model.quantization == "nf4" else {"dtype": torch.float32}
-        model = AutoModelForCausalLM.from_pretrained(settings.base_folder, **source, **options)
+        options = {**source, **precision(settings.model.quantization)}
+        model = AutoModelForCausalLM.from_pretrained(settings.base_folder, **options)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"no usable base model at {settings.base_folder}: {str(error).splitlines()[0]}",
@@ -234,16 +237,4 @@ def _load_base(settings: Settings) -> tuple[Any, Any]:
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, model.eval()
-
-
-def _quantized() -> dict[str, Any]:
-    """What is served is what was gated: the same NF4 as in training."""
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    return {
-        "quantization_config": BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
-        )
-    }
+    return tokenizer, as_configured(model).eval()

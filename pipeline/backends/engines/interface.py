@@ -117,7 +117,10 @@ class ServingEngine(Engine, Protocol):
         """Requests admitted but not begun."""
 
     def room(self, messages: list[Message]) -> int | None:
-        """Tokens left for an answer to this chat; none: only the engine knows. Raises EngineError when none are."""
+        """Tokens left for an answer to this chat; none: only the engine knows. Raises EngineError when none are.
+
+        It may take seconds for a long chat. One thread at a time may ask.
+        """
 
     def admit(self, request: Request) -> "Future[Completion]":
         """Begin a request, pinned to a version. Raises EngineError."""

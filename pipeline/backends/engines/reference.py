@@ -1,7 +1,7 @@
 """Computes fingerprints under plain PEFT, in a process of its own: no code and no memory shared with the server.
 
 As a program (`python -m pipeline.backends.engines.reference`): reads
-`{"base": …, "revision": …, "adapters": {version: folder or null}, "pool": [chat, …]}` on stdin,
+`{"base": …, "revision": …, "quantization": …, "adapters": {version: folder or null}, "pool": [chat, …]}` on stdin,
 writes a fingerprint on stdout.
 """
 
@@ -22,6 +22,7 @@ def compute(
     revision: str | None,
     adapters: dict[str, str | None],
     pool: list[list[Message]],
+    quantization: str = "none",
     timeout: float = 600,
 ) -> Fingerprint:
     """Fingerprint the versions in a child process.
@@ -31,12 +32,14 @@ def compute(
         revision: revision of a hub id.
         adapters: version → adapter folder, none for the bare base.
         pool: chats to choose the probes from.
+        quantization: of the base, as in `pipeline.lib.base_model.precision`.
         timeout: seconds.
 
     Raises:
         EngineError: an adapter does not load, or the child did not finish.
     """
-    request = json.dumps({"base": base, "revision": revision, "adapters": adapters, "pool": pool})
+    model = {"base": base, "revision": revision, "quantization": quantization}
+    request = json.dumps({**model, "adapters": adapters, "pool": pool})
     command = [sys.executable, "-W", "ignore", "-m", "pipeline.backends.engines.reference"]
     try:
         done = subprocess.run(command, input=request, capture_output=True, text=True, timeout=timeout, check=False)
@@ -53,15 +56,18 @@ def _main() -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from pipeline.lib.base_model import as_configured, precision
+
     # One thread: several would fight with the server's for the processors, and everybody would wait.
     torch.set_num_threads(1)
     request: dict[str, Any] = json.load(sys.stdin)
     source = {"revision": request["revision"]} if request["revision"] else {}
+    options = {**source, **precision(request["quantization"])}
     tokenizer = AutoTokenizer.from_pretrained(request["base"], **source)
     answers: dict[str, list[Answered]] = {}
     for version, folder in request["adapters"].items():
         # A fresh base for each version: nothing of another adapter can stay behind.
-        model = AutoModelForCausalLM.from_pretrained(request["base"], dtype=torch.float32, **source)
+        model = as_configured(AutoModelForCausalLM.from_pretrained(request["base"], **options))
         if folder is not None:
             model = PeftModel.from_pretrained(model, folder)
         model.eval()

@@ -23,6 +23,8 @@ _DISPUTED_PROBES = 8  # of the canary's questions
 class VersionedEngine(ABC):
     """See `pipeline.backends.engines.interface.ServingEngine`. Activation is one assignment."""
 
+    quantization = "none"  # of the base that references are computed with; that of the engine, where we load it
+
     def __init__(self, settings: Settings, probe_pool: list[list[Message]]) -> None:
         """Know the bare base only.
 
@@ -78,7 +80,8 @@ class VersionedEngine(ABC):
         for each in {self._active, version} - {BASE}:
             adapters[each] = str(self.layout.generation(each).resolve())
         pool = [*self.probe_pool, *self._learned_questions(generation), *self._disputed_questions(generation)]
-        return reference.compute(self.settings.base_folder, self.settings.model.revision, adapters, pool)
+        model = self.settings.model
+        return reference.compute(self.settings.base_folder, model.revision, adapters, pool, self.quantization)
 
     def load(self, version: str) -> None:
         """Load an adapter beside the others."""

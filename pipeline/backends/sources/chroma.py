@@ -71,7 +71,8 @@ class Chroma:
         at = next((moments.seconds(known[key]) for key in _TIMES if known.get(key) is not None), None)
         score = known.get("confidence", known.get("quality_score"))
         said = {key: known.get(key) for key in ("comment", "edited")}
-        thumb = next((persons.opinion(known[key]) for key in ("thumb", "feedback", "rating") if key in known), None)
+        opinions = (key for key in ("thumb", "feedback", "rating") if known.get(key) is not None)
+        thumb = next((persons.thumb(key, known[key]) for key in opinions), None)
         row = interactions.row(
             self.name,
             str(entry["name"]),

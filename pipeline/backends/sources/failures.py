@@ -42,6 +42,7 @@ class Found:
     """What the reading brought to light, besides the failures themselves."""
 
     rows: Counter[str] = field(default_factory=Counter)
+    places: dict[str, str] = field(default_factory=dict)  # where the sources are, by their names
     signals: Counter[str] = field(default_factory=Counter)
     overruled: Counter[str] = field(default_factory=Counter)
     problems: dict[str, Problems] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Found:
         """For the harvest's manifest."""
         return {
             "rows": dict(self.rows),
+            "places": self.places,
             "signals": dict(self.signals),
             "overruled": dict(self.overruled),
             "problems": {name: each.to_json() for name, each in self.problems.items() if each.count},

@@ -110,12 +110,13 @@ def _score(record: dict[str, Any]) -> Score:
     about = {"trace": _field(record, "traceId"), "observation": _field(record, "observationId")}
     if subject:
         about = _subject(subject)
+    told = (_field(record, key) for key in ("timestamp", "updatedAt", "createdAt"))
     return Score(
         str(record["id"]),
         about["observation"],
         about["trace"],
         str(record["name"]),
-        moments.optional(next((_field(record, key) for key in ("timestamp", "updatedAt", "createdAt")), None)),
+        moments.optional(next((moment for moment in told if moment is not None), None)),
         value,
         record.get("comment"),
         correction,

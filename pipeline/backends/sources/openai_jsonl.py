@@ -4,15 +4,16 @@
     {"request": {"messages": […]}, "response": {"choices": [{"message": …}]}}
     {"prompt": "…", "completion": "…"}
 
-Besides these, the fields of an interaction are understood where present (`at` or `created`, `user`, `session`,
+Besides these, the fields of an interaction are understood where present (`at` or `created`, in any form of
+`pipeline.backends.sources.moments`, `user`, `session`,
 `success`, `error`, `confidence`, `check`, `feedback`, or a bare `thumb`).
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.backends.sources import interactions, moments
 from pipeline.backends.sources.interface import Row
 from pipeline.lib import jsonl
 from pipeline.lib.problems import Problems
@@ -36,19 +37,21 @@ class OpenAiJsonl:
         for number, record in enumerate(jsonl.read_tolerant(self.path, problems), start=1):
             try:
                 row = self._row(record, modified)
+                wanted = interactions.in_window(row, since, until)
             except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
                 problems.add("not one of the known shapes", f"{self.path.name} record {number} ({error})")
                 continue
-            if since <= row["at"] < until:
+            if wanted:
                 yield row
 
     def _row(self, record: dict[str, Any], modified: float) -> Row:
         messages, answer = _conversation(record)
-        feedback = record.get("feedback") or ({"thumb": record["thumb"]} if "thumb" in record else None)
+        feedback = _feedback(record)
+        moment = next((record[key] for key in ("at", "created") if record.get(key) is not None), modified)
         row = {
             "id": content_id(messages, answer, record.get("user"), record.get("session"), record.get("id")),
             "source": self.name,
-            "at": _moment(record.get("at", record.get("created", modified))),
+            "at": moments.seconds(moment),
             "messages": messages,
             "answer": answer,
             "feedback": feedback,
@@ -59,12 +62,12 @@ class OpenAiJsonl:
         return row
 
 
-def _moment(written: Any) -> float:
-    """Seconds since 1970, or a date and time (UTC unless it says otherwise)."""
-    if not isinstance(written, str):
-        return float(written)
-    moment = datetime.fromisoformat(written)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _feedback(record: dict[str, Any]) -> dict[str, Any] | None:
+    """What was said about the answer; `at`, in any form that a time may have, comes out in seconds."""
+    said: dict[str, Any] | None = record.get("feedback")
+    if not said:
+        return {"thumb": record["thumb"]} if "thumb" in record else None
+    return said if said.get("at") is None else {**said, "at": moments.optional(said["at"])}
 
 
 def _conversation(record: dict[str, Any]) -> tuple[list[Message], str]:

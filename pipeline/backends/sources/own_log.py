@@ -26,6 +26,7 @@ _SAY = """
     INSERT INTO said (id, at, feedback) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at), feedback = json_patch(feedback, excluded.feedback)
 """
+_SAID_BEFORE = "UPDATE said SET at = max(at, ?), feedback = json_patch(?, feedback) WHERE id = ?"
 _TAKE = "UPDATE said SET joined = 1 WHERE id = ? RETURNING at, feedback"
 _OPEN = "SELECT EXISTS (SELECT 1 FROM said WHERE NOT joined AND at >= ? AND at < ?)"
 _BITS = 1 << 26
@@ -41,7 +42,10 @@ class OwnLog:
         self.folder = folder
 
     def rows(self, since: float, until: float, problems: Problems) -> Iterator[Row]:
-        """Days before the window are read only when something was said in it about one of their answers."""
+        """Days before the window are read only when something was said in it about one of their answers.
+
+        Feedback may come in parts, over several days: what was said of those answers before counts with it.
+        """
         first_day = _day_before(since)
         files = sorted(self.folder.glob("*.jsonl"))
         with scratch(_TABLE) as table:
@@ -54,6 +58,7 @@ class OwnLog:
                     yield from _window(path, said, since, until, problems)
             for path in reversed(files):
                 if path.stem < first_day and said.anything_open(since, until):
+                    said.listen_back(path)
                     yield from _window(path, said, since, until, problems)
 
     def interactions(self, since: float, until: float, problems: Problems | None = None) -> Iterator[Interaction]:
@@ -76,31 +81,24 @@ class _Said:
 
     def listen(self, path: Path, problems: Problems) -> None:
         """Collect it. Lines that cannot be read are counted when the interactions pass by."""
-        for block in jsonl.blocks(path, Problems()):
-            for found in _FEEDBACK.finditer(block):
-                end = block.find(b"\n", found.end())
-                line = block[block.rfind(b"\n", 0, found.start()) + 1 : end if end >= 0 else None]
-                with suppress(orjson.JSONDecodeError):
-                    record = orjson.loads(line)
-                    if record.get("kind") == "feedback":
-                        self._note(record, path, problems)
+        for identity, at, feedback in _feedback(path, problems):
+            self._table.execute(_SAY, (identity, at, feedback))
+            place = hash(identity) % _BITS
+            self._maybe[place >> 3] |= 1 << (place & 7)
 
-    def _note(self, record: Row, path: Path, problems: Problems) -> None:
-        try:
-            feedback = Feedback.model_validate(record)
-            identity = str(record["interaction_id"])
-        except (ValidationError, KeyError) as error:
-            problems.add(f"feedback: {_short(error)}", path.name)
-            return
-        told = feedback.model_dump(exclude_none=True)
-        self._table.execute(_SAY, (identity, feedback.at or 0.0, orjson.dumps(told).decode()))
+    def listen_back(self, path: Path) -> None:
+        """Add what an older file says of the answers that are known here; what was said later counts before it."""
+        earlier = [said for said in _feedback(path, Problems()) if self._may_know(said[0])]
+        for identity, at, feedback in reversed(earlier):
+            self._table.execute(_SAID_BEFORE, (at, feedback, identity))
+
+    def _may_know(self, identity: str) -> bool:
         place = hash(identity) % _BITS
-        self._maybe[place >> 3] |= 1 << (place & 7)
+        return bool(self._maybe[place >> 3] >> (place & 7) & 1)
 
     def about(self, identity: str) -> Row | None:
         """What was said about an answer; asking for it once closes it."""
-        place = hash(identity) % _BITS
-        if not self._maybe[place >> 3] >> (place & 7) & 1:
+        if not self._may_know(identity):
             return None
         found = self._table.execute(_TAKE, (identity,)).fetchone()
         return {**orjson.loads(found[1]), "at": found[0]} if found else None
@@ -108,6 +106,26 @@ class _Said:
     def anything_open(self, since: float, until: float) -> bool:
         """Whether something was said in the window about an answer that has not passed by."""
         return bool(self._table.execute(_OPEN, (since, until)).fetchone()[0])
+
+
+def _feedback(path: Path, problems: Problems) -> Iterator[tuple[str, float, str]]:
+    """Each feedback line of a file: what it is about, when it was said, and what, as JSON."""
+    for block in jsonl.blocks(path, Problems()):
+        for found in _FEEDBACK.finditer(block):
+            end = block.find(b"\n", found.end())
+            line = block[block.rfind(b"\n", 0, found.start()) + 1 : end if end >= 0 else None]
+            with suppress(orjson.JSONDecodeError):
+                record = orjson.loads(line)
+                if record.get("kind") != "feedback":
+                    continue
+                try:
+                    feedback = Feedback.model_validate(record)
+                    identity = str(record["interaction_id"])
+                except (ValidationError, KeyError) as error:
+                    problems.add(f"feedback: {_short(error)}", path.name)
+                    continue
+                told = feedback.model_dump(exclude_none=True)
+                yield identity, feedback.at or 0.0, orjson.dumps(told).decode()
 
 
 def _window(path: Path, said: _Said, since: float, until: float, problems: Problems) -> Iterator[Row]:
@@ -136,9 +154,11 @@ def _tell(row: Row, feedback: dict[str, Any]) -> None:
     success, thumb = feedback.get("success"), feedback.get("thumb")
     if success is not None or thumb is not None:
         row["success"] = thumb > 0 if success is None and thumb is not None else success
-    for name in ("error", "check"):
-        if feedback.get(name):
-            row[name] = feedback[name]
+    if feedback.get("check"):
+        row["check"] = feedback["check"]
+    if feedback.get("error"):
+        row["error"] = feedback["error"]
+        row.pop("error_kind", None)  # it was another error's
 
 
 def _day_before(since: float) -> str:

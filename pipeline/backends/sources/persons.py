@@ -10,12 +10,14 @@ a rating or stars says nothing, for it may be the worst of five. For names that 
 import re
 from typing import Any
 
+# Whole words only: "likelihood" is no like, "generating" no rating.
 _NAMES = re.compile(
-    r"(user|human|customer|end[ _-]?user)[ _-]?(feedback|rating|score|satisfaction)|thumbs?|(dis)?liked?|rating|stars"
-    r"|feedback"
+    r"(?<![a-z])(?:(user|human|customer|end[ _-]?user)[ _-]?(feedback|rating|score|satisfaction)s?"
+    r"|thumbs?[ _-]?(up|down)?|(dis)?like[ds]?|ratings?|stars|feedback)(?![a-z])"
 )
+_NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")  # userRating
 _SCALED = re.compile(r"rating|stars?")
-_AGAINST = re.compile(r"down|dislike|negative")
+_AGAINST = re.compile(r"down(?![a-z])|dislike|negative")
 _UP = {"up", "good", "like", "liked", "yes", "true", "positive", "correct", "helpful", "accept", "accepted", "pass"}
 _UP |= {"thumbs up", "thumb up", "thumbs_up", "thumbs-up", "thumbsup", "👍", "great", "excellent"}
 _DOWN = {"down", "bad", "dislike", "disliked", "no", "false", "negative", "incorrect", "wrong", "unhelpful", "reject"}
@@ -25,7 +27,7 @@ _DOWN |= {"👎", "poor", "terrible"}
 
 def thumb(name: str, value: Any) -> int | None:
     """1 (up), −1 (down), or none when the score is not a person's thumb or says nothing."""
-    lowered = name.strip().lower()
+    lowered = _NEW_WORD.sub("_", name.strip()).lower()
     if not _NAMES.search(lowered):
         return None
     said = opinion(value)

@@ -11,9 +11,9 @@ from typing import IO, Any
 
 from pipeline.backends.checks import run as checks
 from pipeline.backends.executors.interface import Executor
-from pipeline.backends.sources.configured import configured
+from pipeline.backends.sources.configured import Configured, configured
 from pipeline.backends.sources.failures import SAME_QUESTION, Found, failures
-from pipeline.backends.sources.interface import Row, Source
+from pipeline.backends.sources.interface import Row
 from pipeline.hygiene.scrubbing import Scrubbing
 from pipeline.lib import exclusions, harvests, jsonl, questions
 from pipeline.lib.config import Settings
@@ -34,7 +34,9 @@ def selected(
     """
     now, share, group = time.time(), settings.dataset.hidden_share, settings.dataset.hidden_by
     excluded = exclusions.read(settings.layout)
-    for row, stays in failures(_windows(settings, since, until), until, executor, found):
+    windows = _windows(settings, since, until)
+    found.places = {source.name: source.place for source, _ in windows}
+    for row, stays in failures(windows, until, executor, found):
         if not stays:
             yield row, SAME_QUESTION
         elif reason := excluded.reason(row["id"], row.get("user")):
@@ -44,13 +46,13 @@ def selected(
             yield row, _HELD_OUT if hidden else None
 
 
-def _windows(settings: Settings, since: float | None, until: float) -> list[tuple[Source, float]]:
+def _windows(settings: Settings, since: float | None, until: float) -> list[tuple[Configured, float]]:
     sources = configured(settings)
     if since is not None:
         return [(source, since) for source in sources]
     last = harvests.last_read(settings.layout)
     recent = until - settings.harvest.hours * 3600
-    return [(source, min(recent, last.get(source.name, 0.0))) for source in sources]
+    return [(each, min(recent, last.get(each.place, last.get(each.name, 0.0)))) for each in sources]
 
 
 def write(

@@ -13,6 +13,7 @@ from pipeline.backends.trainers import adapter_files
 from pipeline.backends.trainers.interface import Job, Result
 from pipeline.backends.trainers.progress import progress_callback
 from pipeline.backends.trainers.visits import shown
+from pipeline.lib.base_model import precision
 from pipeline.lib.errors import NightschoolError
 from pipeline.lib.logs import logger
 from pipeline.lib.processor import keep_freed_memory
@@ -128,20 +129,14 @@ class LoraTrainer(ABC):
 
 def _load(job: Job) -> tuple[Any, Any]:
     """The base (or the parent adapter on it) and its tokenizer."""
-    import torch
     from peft import PeftModel, prepare_model_for_kbit_training
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = {"revision": job.revision} if job.revision else {}
     tokenizer = AutoTokenizer.from_pretrained(job.base, **source)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    options: dict[str, Any] = {"dtype": torch.float32}
-    if job.quantization == "nf4":
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
-        )
-    model = AutoModelForCausalLM.from_pretrained(job.base, **source, **options)
+    model = AutoModelForCausalLM.from_pretrained(job.base, **source, **precision(job.quantization))
     if job.quantization == "nf4":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if job.parent is not None:

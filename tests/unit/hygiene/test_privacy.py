@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks import privacy_secrets, privacy_set
 from benchmarks.privacy import judged
+from pipeline.hygiene.names import Names
 from pipeline.hygiene.privacy import Scrubber
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.records import Interaction
@@ -258,6 +259,16 @@ def test_names_and_places_go_where_a_model_finds_them(model: str):
     scrubbed = scrubber.scrub("Anna Lee of Acme went to Munich; torch 2, merge. Anna Lee!")
     assert scrubbed.text == "<PERSON_1> of Acme went to <PLACE_1>; torch 2, merge. <PERSON_1>!"
     assert scrubbed.removed == {"PERSON": 2, "PLACE": 1}
+
+
+@pytest.mark.parametrize("filling", ["word ", "line\n", "x"])
+def test_names_are_found_in_texts_longer_than_a_model_takes_at_once(model: str, filling: str):
+    names = Names(model)
+    half = filling * (510_000 // len(filling))
+    text = f"{half} Anna Lee {half} Munich"
+    found = [(each.start, each.end, each.kind) for each in names.find(text)]
+    at = len(half) + 1
+    assert found == [(at, at + len("Anna Lee"), "PERSON"), (len(text) - len("Munich"), len(text), "PLACE")]
 
 
 def test_a_model_that_is_not_installed_is_named():

@@ -112,6 +112,19 @@ def test_a_chroma_folder_without_the_collection_names_those_it_has(tmp_path: Pat
     assert "it has other" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "thumb"),
+    [("rating", 1, None), ("rating", 2, -1), ("rating", 5, 1), ("thumb", 1, 1), ("feedback", "bad", -1)],
+)
+def test_a_rating_of_chroma_is_read_as_ratings_are(tmp_path: Path, key: str, value: Any, thumb: int | None):
+    source, column = write_chroma(tmp_path), "string_value" if isinstance(value, str) else "int_value"
+    with sqlite3.connect(tmp_path / "chroma.sqlite3") as database:
+        database.execute("DELETE FROM embedding_metadata WHERE key = 'thumb'")
+        database.execute(f"INSERT INTO embedding_metadata (id, key, {column}) VALUES (1, ?, ?)", (key, value))
+    database.close()
+    assert read(source)[0][1].get("feedback", {}).get("thumb") == thumb
+
+
 def test_the_chroma_folders_of_an_installation_are_found(tmp_path: Path):
     (tmp_path / "logs" / "chroma").mkdir(parents=True)
     write_chroma(tmp_path / "logs" / "chroma")

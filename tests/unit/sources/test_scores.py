@@ -48,6 +48,15 @@ from pipeline.backends.sources.langsmith import LangSmith
         ("user_feedback", 0.5, None),
         ("user_feedback", 11, None),
         ("user_feedback", None, None),
+        ("thumbsUp", 1, 1),
+        ("thumbsdown", 1, -1),
+        ("userRating", 5, 1),
+        ("star-rating", 1, None),
+        ("message_likes", 1, 1),
+        ("feedback_download", 1, 1),
+        ("hallucination_likelihood", 1, None),
+        ("generating_quality", 1, None),
+        ("operating_cost", 5, None),
         ("hallucination", 1, None),
         ("correctness", 0, None),
         ("toxicity", True, None),
@@ -103,6 +112,12 @@ def test_a_score_on_a_trace_or_its_root_is_about_the_last_answer(tmp_path: Path,
 def test_feedback_is_as_old_as_the_last_score_that_said_something(tmp_path: Path):
     later = langfuse_score(id="score-2", name="relevance", timestamp=iso(RATED + DAY))
     (row,) = langfuse(tmp_path, later, langfuse_score(), langfuse_generation(1, AT))
+    assert row["feedback"] == {"thumb": -1, "at": RATED}
+
+
+@pytest.mark.parametrize("moments", [{"updatedAt": iso(RATED)}, {"updatedAt": None, "createdAt": iso(RATED)}])
+def test_a_score_whose_timestamp_is_empty_is_as_old_as_the_next_one_says(tmp_path: Path, moments: dict[str, Any]):
+    (row,) = langfuse(tmp_path, langfuse_score(timestamp=None, **moments), langfuse_generation(1, AT))
     assert row["feedback"] == {"thumb": -1, "at": RATED}
 
 
