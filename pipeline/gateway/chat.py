@@ -233,10 +233,10 @@ class ChatDoor:
             error=error,
             retrieval={"history": 0, "tools": 0, **asked.retrieved},
         )
-        line = interaction.model_dump(exclude_none=True)
+        line = interaction.model_dump(exclude_none=True) | ({} if kind is None else {"error_kind": kind})
         self.log.put({"kind": "interaction", **line})
         if self.store is not None:  # after the log: a rebuild relies on it that what waits here is there
-            self.store.add(logged.query(line, kind))
+            self.store.add(logged.query(line))
 
 
 async def _outcome(future: "Answering") -> tuple[Completion | None, ApiError | None]:
