@@ -136,6 +136,7 @@ class _Worker:
             return self.wanted.evolution_interval
         if rest:
             logger.info("the last training was a short time ago: a night in %s", timing.in_words(rest))
+            self._ping()
             return min(rest, self.wanted.evolution_interval)
         code, words = self.night()
         if code in ENDS:
@@ -177,7 +178,7 @@ class _Worker:
         return code, words
 
     def _ping(self) -> None:
-        """A quiet day has no night that would do it."""
+        """Where there is no night that would do it: on a quiet day, and until something may be trained again."""
         if self.settings.night.ping_url:
             try:
                 ping.send(self.settings.night.ping_url.get_secret_value())

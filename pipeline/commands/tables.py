@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from pipeline.commands.common import show_table
+from pipeline.lib.text import visible
 
 
 def show_versions(result: dict[str, Any]) -> None:
@@ -59,19 +60,19 @@ def show_comparison(result: dict[str, Any]) -> None:
 
 
 def show_answers(rows: list[dict[str, Any]], first: str, second: str) -> None:
-    """Each question with both answers."""
+    """Each question with both answers. What people and models wrote is shown, never obeyed."""
     for row in rows:
-        typer.echo(f"\n{row['question']}")
+        typer.echo(f"\n{visible(row['question'])}")
         for name, answer in ((first, row["first"]), (second, row["second"])):
             outcome = "right" if answer["passed"] else "wrong"
-            typer.echo(f"  {name} ({outcome}): {' ⏎ '.join(answer['text'].splitlines())}")
+            typer.echo(f"  {name} ({outcome}): {visible(answer['text'])}")
 
 
 def show_evidence(seen: dict[str, Any]) -> None:
     """What a person should know before saying yes or no."""
     verdict = seen["verdict"]
     typer.echo(f"candidate {seen['candidate']} against {seen['incumbent']}")
-    typer.echo(f"verdict   {verdict['outcome'] or 'none'}: {verdict['reason'] or 'the canary has not run'}")
+    typer.echo(f"verdict   {verdict['outcome'] or 'none'}: {visible(verdict['reason'] or 'the canary has not run')}")
     typer.echo(f"approval  {(seen['approval'] or {}).get('state', 'not asked for yet')}")
     show_answers(seen["answers"], seen["incumbent"], seen["candidate"])
     typer.echo("")

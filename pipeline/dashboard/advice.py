@@ -14,17 +14,29 @@ _TITLES: dict[Outcome, tuple[Severity, str]] = {
     "inconclusive": ("info", "Too little evidence last night. The model is what it was."),
     "awaiting": ("info", "Last night's candidate passed its exam and waits."),
     "rejected": ("info", "Last night's candidate was rejected. The model is what it was."),
+    "lapsed": ("info", "Nobody approved last night's candidate in time. The model is what it was."),
     "rolled_back": ("warning", "Last night's model was deployed, failed, and is gone again."),
     "nothing": ("good", "There was nothing to learn last night. The model is what it was."),
     "failed": ("bad", "The last night failed. The model is what it was."),
     "unfinished": ("warning", "The last night did not come to its end."),
     "running": ("info", "A night is under way."),
 }
+_GONE: tuple[Severity, str] = ("info", "Last night's model was deployed and serves no longer.")
 
 
-def advice(service: ServiceStatus, nights: list[Night], awaiting: str | None, now: float) -> list[Advice]:
-    """Never empty; what is bad comes before what is good."""
-    found = [*_about_service(service), *_about_approval(awaiting), *_about_nights(nights, service["stages"], now)]
+def advice(
+    service: ServiceStatus, nights: list[Night], awaiting: str | None, now: float, on_demand: bool = False
+) -> list[Advice]:
+    """Never empty; what is bad comes before what is good.
+
+    Args:
+        service: what serves, and what runs now.
+        nights: all of them, oldest first.
+        awaiting: the candidate that waits for a person's yes.
+        now: seconds since 1970.
+        on_demand: `nightschool service` runs, which plays a night when there is something to learn: none is late.
+    """
+    found = [*_about_service(service), *_about_approval(awaiting), *_about_nights(service, nights, now, on_demand)]
     return sorted(found, key=lambda each: _ORDER[each["severity"]] + 0.5 * (each["action"] is None))
 
 
@@ -75,7 +87,7 @@ def _about_approval(awaiting: str | None) -> Iterator[Advice]:
         yield {**asked, "action": "approve", "generation": awaiting}
 
 
-def _about_nights(nights: list[Night], running: list[str], now: float) -> Iterator[Advice]:
+def _about_nights(service: ServiceStatus, nights: list[Night], now: float, on_demand: bool) -> Iterator[Advice]:
     if not nights:
         yield _say(
             "info",
@@ -86,13 +98,15 @@ def _about_nights(nights: list[Night], running: list[str], now: float) -> Iterat
         return
     last = nights[-1]
     severity, title = _TITLES[last["outcome"]]
+    if last["outcome"] == "deployed" and last["run"] != service["on_disk"]["id"]:
+        severity, title = _GONE
     if last["outcome"] == "running":
-        under_way = [stage for stage in STAGES if stage in running] or ["the next stage"]
+        under_way = [stage for stage in STAGES if stage in service["stages"]] or ["the next stage"]
         yield _say(severity, title, f"Now: {under_way[0]}. Until a candidate has passed its exam nothing changes.")
         return
     yield _say(severity, title, f"{_sentence(last['headline'])} {_sentence(last['next_step'])}", "nightschool report")
     ended = last["at"] + last["seconds"]
-    if now - ended > _LATE:
+    if now - ended > _LATE and not on_demand:
         yield _say(
             "warning",
             "The night is late.",

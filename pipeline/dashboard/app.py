@@ -112,7 +112,7 @@ class Dashboard:
 
         async def route(http: Request) -> Response:
             if not access.is_authorized(http.headers, self._token):
-                return access.failure(401, "this needs the token", "open the link that `nightschool dashboard` printed")
+                return access.failure(401, "this needs the token", "it is in logs/dashboard.token")
             if http.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 return access.failure(415, "the body is not JSON", "send application/json")
             body = await _body(http)

@@ -13,9 +13,17 @@ _UNINTERESTING = {"serve", "dashboard", "service", "serving", "swap"}  # not one
 
 def held(layout: Layout) -> list[str]:
     """The names of the stages, and `night` while the wrapper runs; none where the kernel does not tell."""
+    return [name for name in _all_held(layout) if name not in _UNINTERESTING]
+
+
+def is_service_running(layout: Layout) -> bool:
+    """Whether `nightschool service` runs, which plays a night when there is something to learn."""
+    return "service" in _all_held(layout)
+
+
+def _all_held(layout: Layout) -> list[str]:
     inodes = _locked_inodes()
-    names = [path.stem for path in sorted(layout.logs.glob("*.lock")) if path.stat().st_ino in inodes]
-    return [name for name in names if name not in _UNINTERESTING]
+    return [path.stem for path in sorted(layout.logs.glob("*.lock")) if path.stat().st_ino in inodes]
 
 
 def _locked_inodes() -> set[int]:

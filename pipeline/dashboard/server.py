@@ -39,7 +39,10 @@ def run(settings: Settings, play: Play, say: Callable[[str], None]) -> None:
     url = f"http://{shown}:{port}/"
     write_json(settings.layout.logs / "dashboard.json", {"url": url, "pid": os.getpid()})
     say(f"dashboard: {url}")
-    say(f"to approve or roll back, open it with its token: {url}#token={token}")
+    if sys.stdout.isatty():
+        say(f"to approve or roll back, open it with its token: {url}#token={token}")
+    else:  # a journal, or a file that this goes to, is read by others than the token's file
+        say(f"to approve or roll back, give it the token in {settings.layout.logs / access.TOKEN_FILE}")
     if host not in access.LOOPBACK:
         logger.warning("the dashboard listens on %s: whoever reaches it can read what was asked", host)
     config = uvicorn.Config(

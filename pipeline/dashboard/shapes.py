@@ -16,6 +16,7 @@ Outcome = Literal[
     "inconclusive",
     "awaiting",
     "rejected",
+    "lapsed",
     "rolled_back",
     "nothing",
     "failed",

@@ -110,17 +110,20 @@ class State:
         }
 
     def _evolution(self, service: ServiceStatus, running: list[str], stamp: Stamp) -> EvolutionStatus:
+        now = self._clock()
+        # The time in which a candidate may be approved ends without a file that changes.
+        minute = int(now // 60)
         found, stages, awaiting, problem = self._remember(
-            "nights", (*stamp, "night" in running), lambda: self._nights("night" in running)
+            "nights", (*stamp, "night" in running, minute), lambda: self._nights("night" in running)
         )
         return {
             "nights": found[-_NIGHTS:],
             "nights_before": max(0, len(found) - _NIGHTS),
             "last_stages": stages,
             "awaiting": awaiting,
-            "advice": advice(service, found, awaiting, self._clock()),
+            "advice": advice(service, found, awaiting, now, locks.is_service_running(self.layout)),
             "problem": problem,
-            "version": f"{hash(stamp) & 0xFFFFFFFFFFFF:012x}",
+            "version": f"{hash((stamp, awaiting)) & 0xFFFFFFFFFFFF:012x}",
         }
 
     def _nights(self, is_night_running: bool) -> tuple[list[Night], list[Stage], str | None, str | None]:

@@ -52,15 +52,18 @@ def end_of(lines: Iterable[dict[str, Any]]) -> NightEnd | None:
 
 
 def in_a_row(lines: Iterable[dict[str, Any]], night: str) -> int:
-    """How many nights up to this one ended alike: with the same event, in the same stage, with the same exit code."""
+    """How many nights up to this one ended alike: with the same event, in the same stage, with the same exit code.
+
+    What somebody did by hand in between is no night of its own; asked about such a one, it stands alone.
+    """
     nights: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         if line["stage"] in NIGHT and night_of(line["run"]) <= night:
             nights.setdefault(night_of(line["run"]), []).append(line)
     count, wanted = 0, None
-    for _, stages in sorted(nights.items(), reverse=True):
+    for each, stages in sorted(nights.items(), reverse=True):
         end = end_of(stages)
-        if end is None or end.by_hand:
+        if end is None or (end.by_hand and each != night):
             continue
         seen = (end.event, end.line["stage"], end.line["exit_code"])
         wanted = wanted or seen

@@ -32,13 +32,14 @@ def without_logins(text: str) -> str:
 
 
 def visible(text: str, longest: int = 0, lines: bool = False) -> str:
-    """Text that does nothing to a terminal or a page: control characters become pictures of themselves.
+    """Text that does nothing to a terminal or a page: control characters become pictures, URLs lose their logins.
 
     Args:
         text: anything.
         longest: cut after so many characters, with an ellipsis; 0: never.
         lines: keep line breaks and tabs; otherwise a line break becomes ⏎, and the text is one line.
     """
+    text = without_logins(text)
     if longest and len(text) > longest:
         text = text[:longest].rstrip() + " …"
     return text.translate(_SHOWN_LINES) if lines else " ⏎ ".join(text.splitlines()).translate(_SHOWN)

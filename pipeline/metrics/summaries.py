@@ -27,6 +27,8 @@ SUMS = (
     "confidence_sum",
     "confidence_count",
 )
+# Kinds of errors, as the gateway names them, that say nothing of the model: people stop an answer, or ask nonsense.
+_NO_FAILURES = (None, "client_gone", "invalid_request_error")
 _SAID = ("thumbs_up", "thumbs_down", "comments", "edits", "successes", "failures")
 
 
@@ -57,7 +59,7 @@ def add_queries(db: sqlite3.Connection, rows: Iterable[QueryMetric]) -> None:
         key = (day(row.at), row.agent, row.query_type)
         total = sums[key]
         total[0] += 1
-        total[1] += row.error is not None
+        total[1] += row.error not in _NO_FAILURES
         total[6] += row.tokens or 0
         for place, value in ((2, row.latency_ms), (4, row.first_token_ms), (7, row.confidence)):
             if value is not None:

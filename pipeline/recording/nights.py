@@ -10,13 +10,14 @@ from typing import Any
 from pipeline.lib import generations, jsonl, permission, runs
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import ExitCode
-from pipeline.lib.generations import MANIFEST, Generation
+from pipeline.lib.generations import BASE, MANIFEST, Generation
 from pipeline.lib.layout import Layout, is_run
 from pipeline.metrics.evolutions import calculate_efficiency
 from pipeline.metrics.rows import EvolutionMetric, Status
 
 STAGES = ("harvest", "build-dataset", "train", "canary", "deploy")
 
+_ROUND = ("harvest", "build-dataset", "train")  # what is played again in a further round
 _ROLLED_BACK = "rolled back"  # how the ledger's reason for a return begins
 _VERDICTS: dict[str, Status] = {"fail": "refused", "inconclusive": "inconclusive"}
 
@@ -49,6 +50,7 @@ def _row(settings: Settings, night: str, ran: list[dict[str, Any]]) -> Evolution
         return None
     identity = generation.id if generation else _pruned(lines)
     manifest = generation.manifest if generation else {}
+    decisive = [each for each in lines if not _in_vain(each, identity)]
     before, after = performances(verdict_of(generation))
     improvement = None if before is None or after is None else after - before
     seconds = float(sum(each["seconds"] for each in lines))
@@ -56,7 +58,7 @@ def _row(settings: Settings, night: str, ran: list[dict[str, Any]]) -> Evolution
         agent=settings.model.name,
         run=night,
         evolution_type=str(manifest.get("config", {}).get("method", settings.train.method)),
-        status=_status(layout, identity, generation, lines),
+        status=_status(layout, identity, generation, decisive),
         started_at=min((float(each["at"]) for each in lines), default=_begun(night)),
         seconds=seconds,
         generation=identity,
@@ -66,7 +68,7 @@ def _row(settings: Settings, night: str, ran: list[dict[str, Any]]) -> Evolution
         efficiency=calculate_efficiency(improvement, seconds),
         samples=manifest.get("dataset", {}).get("rows"),
         loss=manifest.get("metrics", {}).get("loss"),
-        error=_error(lines),
+        error=_error(decisive),
     )
 
 
@@ -115,14 +117,30 @@ def _status(layout: Layout, identity: str | None, generation: Generation | None,
 
 
 def _swapped(layout: Layout, identity: str) -> Status | None:
-    """What the ledger says: deployed, given up again, or nothing."""
+    """What the ledger says: deployed, given up again, or nothing.
+
+    Who takes a rollback back, to what is newer, does not give up what served meanwhile.
+    """
     found: Status | None = None
+    returned = False
     for swap in generations.ledger(layout):
+        rolled_back = str(swap["reason"]).startswith(_ROLLED_BACK)
         if swap["to"] == identity:
-            found = "deployed"
-        elif swap["from"] == identity and str(swap["reason"]).startswith(_ROLLED_BACK):
+            found, returned = "deployed", rolled_back
+        elif swap["from"] == identity and rolled_back and not (returned and _age(swap["to"]) > _age(identity)):
             found = "rolled_back"
     return found
+
+
+def _in_vain(line: dict[str, Any], identity: str | None) -> bool:
+    """Whether a round failed after the one that brought forth the candidate: the night goes on without it."""
+    later = identity is not None and _age(str(line["run"])) > _age(identity)
+    return later and line["stage"] in _ROUND and _failed(line)
+
+
+def _age(identity: str) -> tuple[bool, str, int, str]:
+    """Larger for what was trained later: the base came before all, the tenth round of a night after its second."""
+    return identity != BASE, runs.night_of(identity), len(identity), identity
 
 
 def _failed(line: dict[str, Any]) -> bool:

@@ -38,7 +38,8 @@ def night(layout: Layout, stages: list[dict[str, Any]]) -> dict[str, Any]:
 
     Returns: {night, run, at, seconds, kind, stage, exit_code, reason, candidate, incumbent, kept, held_out,
         difference}.
-        `kind`: deployed, refused, inconclusive, awaiting, rejected, rolled_back, nothing, failed or unfinished;
+        `kind`: deployed, refused, inconclusive, awaiting, rejected, lapsed (passed, and nobody approved it in time),
+        rolled_back, nothing, failed or unfinished;
         `kept`: whether verdict and answers are still there;
         `held_out`: {n, before, after}, each {success, interval}, none without a hold-out or a verdict;
         `difference`: {value, interval, wins, losses, n} over all questions that both were asked.
@@ -77,12 +78,16 @@ def _kind(layout: Layout, last: dict[str, Any]) -> str:
     if code == ExitCode.DONE:
         return "deployed" if last["stage"] == "deploy" else "unfinished"
     if last.get("status") == AwaitingApproval.__name__:
-        folder = layout.generation(str(last["run"]))
-        said = _read(folder / permission.APPROVAL)
-        if said.get("state") == permission.REJECTED:
-            return "rejected"
-        return "awaiting" if permission.is_awaited(Generation(folder, {})) else "inconclusive"
+        return _asked(layout.generation(str(last["run"])))
     return _KINDS.get(code, "failed")
+
+
+def _asked(folder: Path) -> str:
+    """What has become of a candidate that a person was asked about; a yes is followed by a deployment."""
+    state = _read(folder / permission.APPROVAL).get("state")
+    if state in (permission.REJECTED, permission.APPROVED):
+        return "rejected" if state == permission.REJECTED else "unfinished"
+    return "awaiting" if state and permission.is_awaited(Generation(folder, {})) else "lapsed"
 
 
 def _said(stages: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ ENDINGS = {
     "inconclusive": "too little evidence",
     "awaiting": "awaiting approval",
     "rejected": "rejected",
+    "lapsed": "not approved in time",
     "rolled_back": "rolled back",
     "nothing": "nothing to learn",
     "failed": "failed",

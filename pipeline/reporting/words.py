@@ -12,6 +12,7 @@ _BEGINNINGS = {
     "refused": "refused, nothing changed",
     "inconclusive": "too little evidence, nothing changed",
     "rejected": "rejected by a person, nothing changed",
+    "lapsed": "passed, nobody approved it in time, nothing changed",
     "rolled_back": "deployed, failed, rolled back",
     "nothing": "nothing to learn, nothing changed",
 }
@@ -42,7 +43,8 @@ def headline(night: dict[str, Any], current: str) -> str:
     if kind == "unfinished":
         return f"not finished: {night['stage']} was the last stage that ended; serving {current}"
     beginning = _BEGINNINGS.get(kind) or f"failed in {night['stage']} (exit {night['exit_code']}), nothing changed"
-    reason = f", because {visible(night['reason'], _LONGEST).rstrip('.')}" if night["reason"] else ""
+    told = night["reason"] if kind != "lapsed" else None  # there it only says until when somebody was asked
+    reason = f", because {visible(told, _LONGEST).rstrip('.')}" if told else ""
     return f"{beginning}{reason}; serving {current}"
 
 
@@ -57,6 +59,7 @@ def next_step(night: dict[str, Any], current: str) -> str:
         "awaiting": f"{compare}; then `nightschool approve` or `nightschool reject`",
         "refused": f"nothing to do, the next night tries again; {compare}",
         "rejected": "nothing to do, the next night tries again",
+        "lapsed": f"nothing to do, the next night tries again; {compare}",
         "inconclusive": f"nothing to do, the next night tries again; more canary tasks give more evidence; {compare}",
         "rolled_back": f"read loras/{run}/rollback_summary.json; {compare}",
         "nothing": "nothing to do; failures come from checks, errors and thumbs: `nightschool sources list` looks",

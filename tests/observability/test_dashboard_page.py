@@ -116,6 +116,15 @@ def test_the_page_tells_the_story_and_breaks_no_rule_of_accessibility(home: Home
         assert len(page.screenshot()) > 10_000
 
 
+def test_the_share_of_right_answers_is_that_of_the_model_that_serves(home: Home, page: Page):
+    stages(home.folder, SECOND, ("deploy", "done", 0, ""))  # and given up again: current is still the first
+    with dashboard(home) as url:
+        page.goto(url)
+        live(page)
+        expect(page.locator("#tiles")).to_contain_text("50.0 %")
+        expect(page.locator("#tiles")).to_contain_text("as before that night")
+
+
 def test_what_models_and_people_wrote_is_shown_and_never_executed(home: Home, page: Page):
     with dashboard(home) as url:
         page.goto(url)

@@ -15,7 +15,8 @@ from pipeline.metrics.summaries import bucket
 AT = 1_763_596_800.0  # 2025-11-20, 00:00 UTC
 
 _SUMMED = """
-    SELECT date(at, 'unixepoch') AS day, agent, query_type, count(*), sum(error IS NOT NULL),
+    SELECT date(at, 'unixepoch') AS day, agent, query_type, count(*),
+        sum(ifnull(error, 'client_gone') NOT IN ('client_gone', 'invalid_request_error')),
         total(latency_ms), count(latency_ms), total(first_token_ms), count(first_token_ms),
         ifnull(sum(tokens), 0), total(confidence), count(confidence)
     FROM query_metrics GROUP BY 1, 2, 3 ORDER BY 1, 2, 3

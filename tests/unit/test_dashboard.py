@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -15,14 +16,15 @@ from receivers import receiving
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from pipeline.dashboard import access, live
+from pipeline.dashboard import access, live, server
 from pipeline.dashboard.app import STATIC, Dashboard
 from pipeline.dashboard.locks import held
 from pipeline.dashboard.schema import schema
+from pipeline.dashboard.state import State
 from pipeline.lib import jsonl
 from pipeline.lib.config import Settings
 from pipeline.lib.errors import BusyError
-from pipeline.lib.files import locked
+from pipeline.lib.files import locked, point
 from pipeline.lib.layout import Layout
 from pipeline.lib.runs import recorded
 from pipeline.metrics.rows import FeedbackMetric, QueryMetric
@@ -117,6 +119,42 @@ def test_a_candidate_that_waits_is_offered_before_everything_but_an_outage(clien
     advice = client.get("/api/status").json()["data"]["evolution_status"]["advice"]
     assert [each["severity"] for each in advice][:2] == ["bad", "warning"]
     assert (advice[1]["action"], advice[1]["generation"]) == ("approve", SECOND)
+
+
+def titles(client: TestClient) -> list[str]:
+    return [each["title"] for each in client.get("/api/status").json()["data"]["evolution_status"]["advice"]]
+
+
+def test_a_deployed_model_is_said_to_serve_only_while_it_does(home: Path):
+    stages(home, SECOND, ("deploy", "done", 0, ""))
+    with client_of(home) as client:
+        assert "Last night's model was deployed and serves no longer." in titles(client)
+        point(home / "loras" / "current", SECOND)
+        assert "The model learned something last night, and serves." in titles(client)
+
+
+def test_the_time_to_approve_runs_out_on_an_open_page_and_is_told_as_such(home: Path, monkeypatch: pytest.MonkeyPatch):
+    now = [time.time()]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    state = State(settings_of(home), lambda: now[0])
+    before = state.look()[0]["evolution_status"]
+    now[0] += 1000  # seconds; there were 900
+    after = state.look()[0]["evolution_status"]
+    assert (before["awaiting"], after["awaiting"]) == (SECOND, None)
+    assert (before["nights"][-1]["outcome"], after["nights"][-1]["outcome"]) == ("awaiting", "lapsed")
+    assert after["version"] != before["version"]
+    assert after["advice"][-1]["title"] == "Nobody approved last night's candidate in time. The model is what it was."
+
+
+def test_a_night_is_late_unless_the_service_waits_for_something_to_learn(home: Path):
+    state = State(settings_of(home), lambda: time.time() + 2 * 86_400)
+
+    def told() -> list[str]:
+        return [each["title"] for each in state.look()[0]["evolution_status"]["advice"]]
+
+    assert "The night is late." in told()
+    with locked(home / "logs" / "service.lock", "service"):
+        assert "The night is late." not in told()
 
 
 def test_each_generation_offers_only_what_can_be_done_with_it(client: TestClient):
@@ -404,6 +442,20 @@ def test_the_token_is_made_once_and_its_owners_only(tmp_path: Path):
     assert len(token) >= 40
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.stat().st_uid == os.getuid()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_token_is_shown_on_a_terminal_and_gets_into_no_log(
+    home: Path, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+):
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: is_terminal))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("uvicorn.Server.run", lambda _, sockets: [each.close() for each in sockets])
+    settings = settings_of(home, dashboard={"port": 0})
+    said: list[str] = []
+    server.run(settings, play(settings), said.append)
+    assert (access.token_of(settings.layout) in " ".join(said)) == is_terminal
+    assert ("dashboard.token" in " ".join(said)) != is_terminal
 
 
 def test_a_damaged_file_is_named_and_the_page_stays(home: Path):

@@ -122,6 +122,9 @@ def test_a_request_that_fails_is_recorded_with_the_kind_of_its_error(
         assert ask(client, stream=stream).status_code >= 400
     (query,) = rows(settings)
     assert (query["error"], query["success"], query["tokens"]) == (kind, success, None)
+    assert query["latency_ms"] is None  # nothing was answered
+    (day,) = rows(settings, "daily_summaries")
+    assert (day["queries"], day["errors"], day["latency_ms_count"]) == (1, int(kind == "server_error"), 0)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,11 @@ def test_nothing_that_people_wrote_is_in_the_store(settings: Settings):
 
 
 def test_the_rows_that_the_gateway_wrote_are_those_that_its_log_gives(settings: Settings):
-    with opened(settings, Engine()) as client:
+    engine = Engine()
+    with opened(settings, engine) as client:
+        for failure in (EngineError("too long"), UpstreamError("gone", 502), None):
+            engine.failure = failure
+            ask(client)
         for stream in (False, True, False):
             identity = ask(client, stream=stream).headers["x-nightschool-interaction"]
         ask(client, stream=True, n=2)

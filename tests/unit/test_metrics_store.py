@@ -71,6 +71,15 @@ def test_closing_twice_and_recording_afterwards_hurt_nobody(path: Path):
     assert store.lost == 1
 
 
+def test_what_people_stopped_or_asked_wrongly_is_no_failed_request(path: Path):
+    with MetricsStore(path) as store:
+        for number, error in enumerate(["client_gone", "invalid_request_error", "overloaded_error", "error", None]):
+            store.add(asked(number, error=error))
+    with reading(path) as db:
+        assert tuple(db.execute("SELECT queries, errors FROM daily_summaries").fetchone()) == (5, 2)
+        assert_summed_up(db)
+
+
 def test_every_kind_of_row_has_its_table(path: Path):
     rows: list[Row] = [
         asked(1, history=1, tools=2, error="engine_error", confidence=0.5),

@@ -126,3 +126,15 @@ def test_somebody_who_looks_in_between_does_not_break_the_row(settings: Settings
     played(settings, "20261118T090000Z", "doctor")
     played(settings, SECOND, "harvest", ending=DOWN)
     assert "second night in a row" in told(settings, SECOND).title
+
+
+@pytest.mark.parametrize(
+    ("stage", "title"),
+    [("rollback", "rolled back by hand: serving base again"), ("doctor", "failed: the night ended after doctor")],
+)
+def test_what_was_done_by_hand_is_not_told_as_the_row_of_the_nights_before(settings: Settings, stage: str, title: str):
+    for run in (FIRST, SECOND):
+        played(settings, run, "deploy", ending=RolledBack("slow"))
+    played(settings, "20261119T080000Z", stage)
+    played(settings, THIRD, stage)
+    assert told(settings, THIRD).title.startswith(title)

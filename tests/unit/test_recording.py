@@ -152,6 +152,18 @@ def test_the_rounds_of_a_night_are_one_row_with_the_last_generation(settings: Se
     assert (row["run"], row["generation"], row["status"]) == (NIGHT, f"{NIGHT}-2", "refused")
 
 
+@pytest.mark.parametrize("stage", ["harvest", "build-dataset", "train"])
+def test_a_further_round_that_fails_ends_no_night(settings: Settings, stage: str):
+    trained(settings, f"{NIGHT}-2")
+    ran(settings, "train", run=f"{NIGHT}-2")
+    ran(settings, stage, DiskError("full"), run=f"{NIGHT}-10")
+    (row,) = rows(settings, "evolution_metrics")
+    assert (row["status"], row["error"]) == ("trained", None)
+    ran(settings, "canary", DiskError("full"), run=f"{NIGHT}-2")
+    (row,) = rows(settings, "evolution_metrics")
+    assert (row["status"], row["error"]) == ("failed", "disk")
+
+
 @pytest.mark.parametrize(
     ("stage", "ending", "outcome", "status", "error"),
     [
@@ -199,7 +211,19 @@ def test_a_return_marks_the_night_of_what_was_given_up(settings: Settings):
     found = {row["run"]: row["status"] for row in rows(settings, "evolution_metrics")}
     assert found == {NIGHT: "deployed", later: "rolled_back"}
     swapped(settings, later, "rolled back: that was wrong")
-    assert evolution_of(settings, later).status == "deployed"
+    assert [evolution_of(settings, each).status for each in (NIGHT, later)] == ["deployed", "deployed"]
+
+
+def test_an_older_candidate_that_failed_in_service_is_marked_though_a_newer_one_comes_back(settings: Settings):
+    later = "20261122T020000Z"
+    for identity in (NIGHT, later):
+        trained(settings, identity)
+    swapped(settings, later, PROMOTED)
+    swapped(settings, NIGHT, PROMOTED)
+    swapped(settings, later, "rolled back: it failed its watch")
+    ran(settings, "deploy", RolledBack("failed"), **{"from": NIGHT, "to": later})
+    found = {row["run"]: row["status"] for row in rows(settings, "evolution_metrics")}
+    assert found == {NIGHT: "rolled_back", later: "deployed"}
 
 
 def test_another_base_model_does_not_undo_a_deployment(settings: Settings):

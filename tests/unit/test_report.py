@@ -97,6 +97,27 @@ def test_the_first_line_says_how_the_night_ended_and_the_last_what_to_do(
     assert step in story["next_step"]
 
 
+def test_an_approval_that_ran_out_is_no_want_of_evidence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    settings = home_of(tmp_path)
+    play(settings.layout, FIRST, AWAITING)
+    write_json(settings.layout.generation(FIRST) / "approval.json", {"state": "awaiting", "until": 1.0})
+    monkeypatch.setattr("pipeline.report._server", lambda _: {"adapter": "base", "adapter_sha256": None})
+    story = report(settings, FIRST)
+    assert story["headline"] == "passed, nobody approved it in time, nothing changed; serving base"
+    assert story["next_step"].endswith("shows the answers of both")
+    show_week(week(settings, 7, MORNING))
+    assert "not approved in time" in capsys.readouterr().out
+
+
+def test_an_approved_candidate_is_not_told_as_one_that_nobody_approved(tmp_path: Path):
+    settings = home_of(tmp_path)
+    play(settings.layout, FIRST, AWAITING)
+    write_json(settings.layout.generation(FIRST) / "approval.json", {"state": "approved"})
+    assert report(settings, FIRST)["headline"].startswith("not finished: deploy was the last stage that ended")
+
+
 def test_better_is_said_only_of_a_difference_that_is_more_than_chance(tmp_path: Path):
     settings = home_of(tmp_path)
     play(settings.layout, FIRST, surely=False)

@@ -85,6 +85,21 @@ def test_too_few_failures_are_no_night_and_neither_is_a_training_a_short_time_ag
     assert nights.calls == []
 
 
+def test_the_ping_goes_on_while_the_last_training_holds_a_night_back(nights: Nights, monkeypatch: pytest.MonkeyPatch):
+    nights.fails(3)
+    trained = {"run": "20261120T020000Z", "stage": "train", "exit_code": 0, "at": time.time() - 100, "seconds": 40}
+    jsonl.append(nights.folder / "logs" / "runs.jsonl", [trained])
+    for name, value in nights.variables.items():
+        monkeypatch.setenv(name, value)
+    pings: list[str] = []
+    monkeypatch.setattr("pipeline.service.ping.send", pings.append)
+    flags = {"service.min_samples": "3", "service.training_interval": "1h", "night.ping_url": "http://127.0.0.1:9/one"}
+    with Bell() as bell:
+        _Worker(load(nights.folder, flags), flags, bell)._turn()
+    assert pings == ["http://127.0.0.1:9/one"]
+    assert nights.calls == []
+
+
 def test_one_look_ends_as_its_night_did_and_says_what_went_wrong(nights: Nights):
     nights.fails(3)
     nights.ends("canary", 69)
@@ -206,7 +221,9 @@ def test_a_stage_does_not_hold_the_lock_of_the_night(nights: Nights):
         assert not is_held(nights.folder / "logs" / "night.lock")
 
 
-def test_a_machine_that_slept_for_ten_hours_is_looked_at_once(nights: Nights, monkeypatch: pytest.MonkeyPatch):
+def test_a_machine_that_slept_for_ten_hours_is_looked_at_once(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     clock, log = [1000.0], logging.getLogger("nightschool")
     monkeypatch.setattr(timing, "uptime", lambda: clock[0])
     for name, value in nights.variables.items():
@@ -229,7 +246,7 @@ def test_a_machine_that_slept_for_ten_hours_is_looked_at_once(nights: Nights, mo
 
     handler = Heard()
     log.addHandler(handler)
-    monkeypatch.setattr(log, "level", logging.INFO)
+    caplog.set_level(logging.INFO, "nightschool")
     try:
         with Asleep() as bell:
             worker = _Worker(load(nights.folder), {}, bell)

@@ -7,6 +7,7 @@ import asyncio
 import http.server
 import json
 import logging
+import socket
 import sqlite3
 import threading
 import time
@@ -153,6 +154,26 @@ def test_nobody_listening_or_no_url_is_said_without_it(tmp_path: Path, url: str)
         error = caught.value
         assert SECRET not in f"{error} {error!r} {error.hint} {error.__cause__}"
         assert error.__suppress_context__
+
+
+def test_a_pushgateway_that_speaks_no_http_is_a_sink_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def greet() -> None:
+            caller, _ = door.accept()
+            with caller:
+                caller.sendall(b"SSH-2.0-OpenSSH_9.7\r\n")
+                caller.shutdown(socket.SHUT_WR)
+                while caller.recv(65_536):
+                    pass
+
+        thread = threading.Thread(target=greet, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        with pytest.raises(SinkError, match="BadStatusLine"):
+            Pushgateway(home(tmp_path).layout, url, 5).send()
+        thread.join(10)
 
 
 def test_one_sink_that_fails_is_a_warning_and_the_others_go_on(

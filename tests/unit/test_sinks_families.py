@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.backends.sinks import families, state
 from pipeline.backends.sinks.families_of_nights import DURATIONS
+from pipeline.lib.files import write_json
 from pipeline.lib.layout import Layout
 from pipeline.metrics.retention import expire
 from pipeline.metrics.rows import EvolutionMetric, FeedbackMetric, KpiSnapshot, QueryMetric, SystemEvent
@@ -37,6 +38,8 @@ attempts = st.lists(
         status=statuses,
         started_at=moments,
         seconds=st.floats(0, 10_000),
+        generation=st.none() | st.just("one"),
+        error=st.none() | st.just("disk"),
         performance_before=maybe,
         performance_after=maybe,
         improvement=maybe,
@@ -123,11 +126,17 @@ def test_attempts_count_for_each_status_that_they_reached(folder: Path, rows: li
     expected: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
         unfinished = row.status == "nothing" and row.started_at == newest[row.agent]
-        for status in set() if unfinished else {row.status, *on_the_way.get(row.status, ())}:
+        reached = {row.status, *on_the_way.get(row.status, ())}
+        reached |= {"trained"} if row.generation else set()
+        reached |= {"failed"} if row.error else set()
+        for status in set() if unfinished else reached:
             expected[row.agent, row.evolution_type, status] += 1
     for (agent, kind, status), count in expected.items():
         assert of(found, "evolution_attempts_total", agent_id=agent, evolution_type=kind, status=status) == count
     assert sum(value for key, value in found.items() if key[0] == "evolution_attempts_total") == sum(expected.values())
+    for agent, kind in {(row.agent, row.evolution_type) for row in rows}:
+        tried = [row for row in rows if (row.agent, row.evolution_type, row.status != "nothing") == (agent, kind, True)]
+        assert of(found, "nightschool_attempts_total", agent_id=agent, evolution_type=kind) == len(tried)
     for name, status in (
         ("autogen_training_completed_total", "trained"),
         ("autogen_deployment_success_total", "deployed"),
@@ -144,7 +153,7 @@ def test_durations_count_the_attempts_that_have_ended(folder: Path, rows: list[E
     ended = [
         row
         for row in rows
-        if row.status != "nothing" and (row.status != "trained" or row.started_at < newest[row.agent])
+        if row.status != "nothing" and (row.status not in ("trained", "failed") or row.started_at < newest[row.agent])
     ]
     for agent, kind in {(row.agent, row.evolution_type) for row in ended}:
         seconds = [row.seconds for row in ended if (row.agent, row.evolution_type) == (agent, kind)]
@@ -231,12 +240,19 @@ def test_no_counter_goes_down_when_details_are_retired(
     assert {key: after.get(key) for key in counters} == {key: before[key] for key in counters}
 
 
-@pytest.mark.parametrize("ending", ["refused", "inconclusive", "deployed", "rolled_back"])
-def test_no_counter_goes_down_when_more_becomes_known_of_an_attempt(folder: Path, ending: Any):
+@pytest.mark.parametrize("ending", ["refused", "inconclusive", "deployed", "rolled_back", "failed"])
+@pytest.mark.parametrize("failed_before", [False, True])
+def test_no_counter_goes_down_when_more_becomes_known_of_an_attempt(folder: Path, ending: Any, failed_before: bool):
     layout = layout_of(folder, a_week(NOW))
     told = [samples(layout)]
-    for status, seconds in (("nothing", 10.0), ("trained", 50.0), (ending, 400.0)):
-        fill(layout.metrics, [EvolutionMetric("starter", "new", "sft", status, NOW, seconds)])
+    steps: list[tuple[Any, float]] = [("nothing", 10.0), ("trained", 50.0)]
+    steps += [("failed", 70.0), ("trained", 90.0)] if failed_before else []
+    error = None
+    for status, seconds in [*steps, (ending, 400.0)]:
+        generation = None if status == "nothing" else "new"
+        error = "unavailable" if status == "failed" else error  # the row keeps it
+        row = EvolutionMetric("starter", "new", "sft", status, NOW, seconds, generation=generation, error=error)
+        fill(layout.metrics, [row])
         told.append(samples(layout))
     for before, after in pairwise(told):
         for key, value in before.items():
@@ -273,6 +289,16 @@ def test_each_stage_tells_its_last_run_its_last_success_and_its_exit_code(folder
     assert of(found, "nightschool_stage_last_success_timestamp_seconds", stage="canary") == NOW - 200
     assert of(found, "nightschool_stage_last_exit_code", stage="canary") == 69
     assert of(found, "nightschool_stage_last_duration_seconds", stage="canary") == 2
+
+
+def test_the_last_look_of_the_service_is_told_as_a_run(tmp_path: Path):
+    layout = layout_of(tmp_path, [SystemEvent(NOW - 200, "stage", "harvest", exit_code=0)])
+    name = "nightschool_stage_last_run_timestamp_seconds"
+    assert of(samples(layout), name, stage="look") is None
+    for written, told in (({"last_look": NOW}, NOW), ({"last_look": None}, None), ({"last_look": "now"}, None)):
+        write_json(layout.service, written)
+        found = samples(layout)
+        assert (of(found, name, stage="look"), of(found, name, stage="harvest")) == (told, NOW - 200)
 
 
 def test_without_a_store_the_counters_stand_at_zero(tmp_path: Path):

@@ -82,6 +82,15 @@ def test_an_engine_that_is_down_is_named(upstream: Upstream, engine: StandIn) ->
     assert caught.value.status == 502
 
 
+def test_an_engine_that_is_down_is_named_without_its_login() -> None:
+    gone = Upstream("http://ann:hunter2@127.0.0.1:9", None, 1)
+    for fails in (lambda: ask(gone), lambda: gone.call("GET", "/models")):
+        with pytest.raises(UpstreamError, match=r"http://127\.0\.0\.1:9") as caught:
+            fails()
+        assert "hunter2" not in str(caught.value)
+    gone.close()
+
+
 def test_a_stream_is_handed_on_piece_by_piece(engine: StandIn, upstream: Upstream) -> None:
     events = [piece("a"), piece("b", "length"), {"choices": [], "usage": {"prompt_tokens": 7}}]
     engine.behaviour = lambda handler, _: stream(handler, events)

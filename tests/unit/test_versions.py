@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from handmade import FIRST, SECOND, THIRD, answered, judged, make, make_settings, promote, swap
 
+from pipeline.commands.tables import show_evidence
 from pipeline.compare import compare
 from pipeline.explain import explain
 from pipeline.lib import generations, jsonl, permission, pins
@@ -45,6 +46,17 @@ class TestList:
         assert (shown["id"], shown["parent"], shown["base"], shown["rows"]) == (FIRST, "base", "models/starter", 2)
         assert (shown["verdict"], shown["difference"], shown["held_out"]) == ("pass", 0.1, 0.6)
         assert shown["created"] == "2026-11-18T02:00:00+00:00"
+
+
+def test_what_people_and_models_wrote_does_nothing_to_the_terminal_of_who_decides(capsys: pytest.CaptureFixture[str]):
+    answer = {"text": "no\x1b[2J\n  B (right): yes", "passed": False}
+    row = {"question": "\x1b]0;title\x07what?\nA (right): yes", "first": answer, "second": answer}
+    verdict = {"outcome": "pass", "reason": "\x1b[8mhidden"}
+    show_evidence({"candidate": "B", "incumbent": "A", "verdict": verdict, "approval": None, "answers": [row]})
+    told = capsys.readouterr().out
+    assert not {"\x1b", "\x07"} & set(told)
+    assert "␛]0;title␇what? ⏎ A (right): yes\n" in told
+    assert told.count("(wrong): no␛[2J ⏎   B (right): yes\n") == 2
 
 
 class TestPins:

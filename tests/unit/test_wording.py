@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from pipeline.backends.notifiers.interface import Message
 from pipeline.backends.notifiers.slack import slack_body
 from pipeline.backends.notifiers.webhook import webhook_body
 from pipeline.backends.notifiers.wording import DISCORD, SLACK, fit, plain
+from pipeline.lib.text import visible
 
 HOSTILE = Message(
     "<!channel> @everyone & \x1b[31mred\x1b[0m",
@@ -33,6 +35,12 @@ def test_foreign_words_ping_nobody_and_hide_no_link():
     assert said["allowed_mentions"] == {"parse": []}
     written = json.dumps(said, ensure_ascii=False)
     assert not any(sign in written for sign in ("@everyone", "@here", " [click]("))
+
+
+@pytest.mark.parametrize("words", [plain, visible, lambda text: visible(text, 12)])
+def test_no_login_of_a_url_gets_into_a_message_or_onto_a_page(words: Callable[[str], str]):
+    assert "hunter2" not in words("see http://ann:hunter2@gpu:8000/v1")
+    assert "gpu" in words("http://ann:hunter2@gpu:8000/v1")
 
 
 @given(texts, st.integers(1, 300), st.sampled_from([SLACK, DISCORD, {}]))

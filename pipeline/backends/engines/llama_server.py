@@ -49,7 +49,7 @@ class LlamaServerEngine(RemoteEngine):
         models = self.upstream.call("GET", "/models", timeout=10)
         if not all("status" in each for each in models.get("data", [{}])):
             raise ConfigurationError(
-                f"llama-server at {self.settings.engine.url} is not in router mode", "start it with --models-preset"
+                f"llama-server at {self.upstream.place} is not in router mode", "start it with --models-preset"
             )
         gguf.require_converters(self.settings.home / self.settings.engine.converters)
 

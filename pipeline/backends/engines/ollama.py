@@ -19,6 +19,7 @@ from pipeline.lib.config import Settings
 from pipeline.lib.errors import ConfigurationError
 from pipeline.lib.generations import BASE, Generation
 from pipeline.lib.records import Message
+from pipeline.lib.text import without_logins
 
 _KEPT_WARM = "24h"
 _NO_ADAPTERS_FROM = (0, 34, 1)
@@ -88,4 +89,4 @@ class OllamaEngine(RemoteEngine):
         try:
             return job()
         except (ollama.ResponseError, ConnectionError, OSError) as error:
-            raise EngineError(f"Ollama at {self.settings.engine.url}: {error}") from error
+            raise EngineError(without_logins(f"Ollama at {self.settings.engine.url}: {error}")) from error

@@ -16,6 +16,7 @@ import aiohttp
 
 from pipeline.backends.engines.chat import Completion
 from pipeline.backends.engines.interface import UpstreamError
+from pipeline.lib.text import without_logins
 
 _CONNECT_SECONDS = 5.0
 _PAUSE = 0.2  # seconds before the second try
@@ -38,6 +39,7 @@ class Upstream:
             timeout: longest silence of the server, in seconds.
         """
         self.url = url.rstrip("/").removesuffix("/v1")
+        self.place = without_logins(self.url)
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=timeout)
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
@@ -109,7 +111,7 @@ class Upstream:
             async with self._session().request(method, self.url + path, json=body, timeout=limit) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamError(f"no answer from the engine at {self.url}: {_words(error)}", 502) from error
+            raise UpstreamError(f"no answer from the engine at {self.place}: {_words(error)}", 502) from error
         if response.status >= 400:
             raise UpstreamError(f"the engine refused {path}: {_reason(text, response.status)}", response.status)
         try:
@@ -132,7 +134,7 @@ class Upstream:
         except TimeoutError as error:
             raise UpstreamError(f"the engine was silent for {time.monotonic() - asked:.0f} s", 504) from error
         except _LOST as error:
-            raise _UnansweredError(f"the engine at {self.url} was lost: {_words(error)}", 502) from error
+            raise _UnansweredError(f"the engine at {self.place} was lost: {_words(error)}", 502) from error
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamError(f"the engine's answer broke off: {_words(error)}", 502) from error
 
@@ -247,4 +249,4 @@ def _reason(text: str, status: int) -> str:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return without_logins(str(error)) or type(error).__name__

@@ -20,7 +20,7 @@ class VllmEngine(RemoteEngine):
         described = self.upstream.call("GET", "/openapi.json", timeout=30)
         if _LOAD not in described.get("paths", {}):
             raise ConfigurationError(
-                f"vLLM at {self.settings.engine.url} does not load adapters at run time",
+                f"vLLM at {self.upstream.place} does not load adapters at run time",
                 "start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True",
             )
 

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 
+from pipeline.lib.text import without_logins
+
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?", re.DOTALL)
 _JOINERS = "\u200c\u200d"  # some scripts and emoji are written with them
 _WITHOUT_CUT = 0.5  # a cut at a word may lose so much, else the word is cut
@@ -17,13 +19,13 @@ NOTHING: Mapping[str, str] = {}
 
 
 def plain(text: str) -> str:
-    """One line of what can be seen: without terminal codes, control and direction signs, and double blanks."""
+    """One line of what can be seen: without terminal codes, control and direction signs, double blanks, and logins."""
     kept = (
         " " if char.isspace() else char
         for char in _TERMINAL.sub("", text)
         if char.isspace() or char in _JOINERS or unicodedata.category(char)[0] != "C"
     )
-    return " ".join("".join(kept).split())
+    return without_logins(" ".join("".join(kept).split()))
 
 
 def fit(text: str, longest: int, escapes: Mapping[str, str] = NOTHING) -> str:

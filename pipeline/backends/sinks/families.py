@@ -3,7 +3,7 @@
 Counters are totals over what is stored, never of a process: a restart changes nothing, and two ways of asking (the
 textfile, the gateway) say the same. They are summed over tables that are kept for good.
 
-reads   `logs/metrics.sqlite`, `logs/sinks.json`
+reads   `logs/metrics.sqlite`, `logs/sinks.json`, `logs/service.json`
 """
 
 import logging
@@ -41,7 +41,7 @@ class StoreCollector(Collector):
                 yield from [
                     *families_of_nights.families(db),
                     *families_of_days.families(db),
-                    *families_of_health.of_stages(db),
+                    *families_of_health.of_stages(self._layout, db),
                     *families_of_health.of_store(self._layout, db),
                 ]
         except (NightschoolError, sqlite3.Error) as error:

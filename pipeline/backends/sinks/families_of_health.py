@@ -1,6 +1,6 @@
 """Families about Nightschool itself: when each stage ran and how it ended, the store, the sinks.
 
-reads   `system_events`, `logs/metrics.sqlite` as a file, `logs/sinks.json`
+reads   `system_events`, `logs/metrics.sqlite` as a file, `logs/sinks.json`, `logs/service.json`
 """
 
 import shutil
@@ -11,19 +11,26 @@ from prometheus_client import Metric
 
 from pipeline.backends.sinks.shapes import gauge
 from pipeline.backends.sinks.state import SinkState
-from pipeline.lib.errors import ExitCode
+from pipeline.lib.errors import BadRecordError, ExitCode
+from pipeline.lib.files import read_json
 from pipeline.lib.layout import Layout
 
 _DATED = ("query_metrics", "feedback_metrics", "kpi_snapshots", "system_events", "resource_samples")
 
 
-def of_stages(db: sqlite3.Connection) -> Iterator[Metric]:
-    """Of each stage: its last run, and the last that did not fail."""
+def of_stages(layout: Layout, db: sqlite3.Connection) -> Iterator[Metric]:
+    """Of each stage: its last run, and the last that did not fail; `look`: of the service, which has quiet days."""
     last = db.execute(
         "SELECT name, MAX(at) AS at, exit_code, seconds FROM system_events WHERE kind = 'stage' GROUP BY name"
     ).fetchall()
+    ran = [(row["name"], row["at"]) for row in last]
+    yield gauge(
+        "nightschool_stage_last_run_timestamp_seconds",
+        "When a stage last ran; look: when the service last looked for new failures",
+        ["stage"],
+        [*ran, ("look", _last_look(layout))],
+    )
     for name, column, meaning in (
-        ("nightschool_stage_last_run_timestamp_seconds", "at", "When a stage last ran"),
         ("nightschool_stage_last_exit_code", "exit_code", "How it ended; from 64 on it failed"),
         ("nightschool_stage_last_duration_seconds", "seconds", "How long it took"),
     ):
@@ -37,6 +44,15 @@ def of_stages(db: sqlite3.Connection) -> Iterator[Metric]:
             (int(ExitCode.USAGE),),
         ),
     )
+
+
+def _last_look(layout: Layout) -> float | None:
+    """Seconds since 1970; none: there never was a service, or its file cannot be read."""
+    try:
+        at = read_json(layout.service).get("last_look")
+    except BadRecordError:
+        return None
+    return at if isinstance(at, int | float) else None
 
 
 def of_store(layout: Layout, db: sqlite3.Connection | None) -> Iterator[Metric]:

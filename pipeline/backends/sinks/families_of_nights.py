@@ -16,7 +16,8 @@ from pipeline.metrics.rows import KpiSnapshot
 DURATIONS = (60, 300, 600, 1800, 3600, 7200)  # seconds
 
 # The row of an attempt is written again when more is known. What it has reached before counts on: a counter that went
-# from "trained" back to zero as soon as the canary has spoken would look to Prometheus like a restart.
+# from "trained" back to zero as soon as the canary has spoken would look to Prometheus like a restart. Whatever its
+# status, a row with a generation was trained, and one with an error has failed, also if somebody went on from there.
 REACHED = {
     "nothing": ("nothing",),
     "failed": ("failed",),
@@ -30,8 +31,8 @@ REACHED = {
 _DATED = "(SELECT *, MAX(started_at) OVER (PARTITION BY agent) AS newest FROM evolution_metrics)"
 # A night that still runs has brought "nothing" so far: that counts when the next one has begun.
 _KNOWN = f"{_DATED} WHERE status != 'nothing' OR started_at < newest"
-# How long an attempt took is known when something was decided, or the next one has begun.
-_ENDED = f"{_DATED} WHERE status != 'nothing' AND (status != 'trained' OR started_at < newest)"
+# How long an attempt took is known when something was decided, or the next one has begun: one that failed may go on.
+_ENDED = f"{_DATED} WHERE status != 'nothing' AND (status NOT IN ('trained', 'failed') OR started_at < newest)"
 
 # Of a model's last attempt that measured it: name, column, meaning.
 _MEASURED = (
@@ -54,6 +55,12 @@ def families(db: sqlite3.Connection) -> Iterator[Metric]:
         ["agent_id", "evolution_type", "status"],
         ((*key, count) for key, count in reached.items()),
     )
+    yield counter(
+        "nightschool_attempts",
+        "Attempts, each once, whatever came of it; a night without anything to do is none",
+        ["agent_id", "evolution_type"],
+        db.execute("SELECT agent, evolution_type, SUM(status != 'nothing') FROM evolution_metrics GROUP BY 1, 2"),
+    )
     for name, status, meaning in (
         ("autogen_training_completed", "trained", "Trainings that brought forth a candidate"),
         ("autogen_deployment_success", "deployed", "Candidates that were deployed"),
@@ -72,9 +79,13 @@ def _reached(db: sqlite3.Connection) -> Counter[tuple[str, str, str]]:
     found: Counter[tuple[str, str, str]] = Counter()
     kinds = db.execute("SELECT DISTINCT agent, evolution_type FROM evolution_metrics")
     found.update({(agent, kind, status): 0 for agent, kind in kinds for status in REACHED})
-    rows = db.execute(f"SELECT agent, evolution_type, status, COUNT(*) FROM {_KNOWN} GROUP BY 1, 2, 3")
-    for agent, kind, status, attempts in rows:
-        for each in REACHED.get(status, (status,)):
+    rows = db.execute(
+        "SELECT agent, evolution_type, status, generation IS NOT NULL, error IS NOT NULL, COUNT(*)"
+        f" FROM {_KNOWN} GROUP BY 1, 2, 3, 4, 5"
+    )
+    for agent, kind, status, trained, erred, attempts in rows:
+        before = {"trained": trained, "failed": erred}
+        for each in {*REACHED.get(status, (status,)), *(name for name, was in before.items() if was)}:
             found[agent, kind, each] += attempts
     return found
 

@@ -2,6 +2,7 @@
 
 import socket
 from functools import partial
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,7 +36,8 @@ class Pushgateway:
             handler = partial(basic_auth_handler, username=parts.username, password=parts.password)
             group = {"instance": socket.gethostname()}
             push_to_gateway(address, JOB, families, group, timeout=self._timeout, handler=handler)
-        except (OSError, ValueError) as error:  # ValueError: what urllib says of some bad URLs
+        # HTTPException: who answers speaks no HTTP; ValueError: what urllib says of some bad URLs.
+        except (OSError, HTTPException, ValueError) as error:
             problem = f"HTTP {error.code}" if isinstance(error, HTTPError) else type(error).__name__
             # Without its text: that holds the URL.
             raise SinkError(f"the Pushgateway did not take the metrics: {problem}", "check sinks.pushgateway") from None

@@ -32,8 +32,9 @@ const tile = (name, value, below, state) =>
 
 export function showTiles(service, evolution, metrics) {
   const last = evolution.nights.findLast((night) => night.success !== null);
-  const held = last && (last.outcome === "deployed" ? last.success : last.before);
-  const gain = last && last.outcome === "deployed" ? `${points(last.success - last.before)} that night` : "as before that night";
+  const serves = last && last.outcome === "deployed" && last.run === service.on_disk.id;
+  const held = last && (serves ? last.success : last.before);
+  const gain = serves ? `${points(last.success - last.before)} that night` : "as before that night";
   const totals = metrics?.week?.totals;
   const opinions = metrics?.week?.satisfaction;
   const up = service.gateway === "up";

@@ -35,7 +35,7 @@ const quietPlot = { legend: { show: false }, cursor: { drag: { x: false, y: fals
 
 const OUTCOMES = {
   deployed: "deployed", refused: "refused", inconclusive: "too little evidence", awaiting: "awaits approval",
-  rejected: "rejected", rolled_back: "rolled back", nothing: "nothing to learn", failed: "failed", running: "under way",
+  rejected: "rejected", lapsed: "not approved in time", rolled_back: "rolled back", nothing: "nothing to learn", failed: "failed", running: "under way",
   unfinished: "unfinished",
 };
 export const outcome = (name) => OUTCOMES[name] ?? name;
