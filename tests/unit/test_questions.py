@@ -1,6 +1,8 @@
 """Which questions a candidate is asked: the user's, those of its base model, or none at all."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +30,8 @@ def with_base(home: Path, starter: bool, **more: object) -> Settings:
     return Settings(home=home, model={"base": "models/mine"}, **more)
 
 
-def ids(rows: object) -> list[object]:
-    return [row["id"] for row in rows]  # type: ignore[attr-defined]
+def ids(rows: Iterable[dict[str, Any]]) -> list[object]:
+    return [row["id"] for row in rows]
 
 
 def test_the_tasks_that_ship_are_asked_of_the_starter_only(tmp_path: Path):
