@@ -47,7 +47,9 @@ def _problem(value: Any, schema: Any, formats: Any) -> str | None:
 
 def _bounded(dialect: Any, deadline: float) -> Any:
     """The dialect's validator, but with our search for patterns, and none that goes on after the deadline."""
-    from jsonschema.validators import extend
+    from jsonschema import validators
+
+    extend: Callable[..., Any] = validators.extend
 
     def left() -> float:
         seconds = deadline - time.monotonic()
@@ -62,7 +64,7 @@ def _bounded(dialect: Any, deadline: float) -> Any:
         return type(self)(**{**kept, "format_checker": self.format_checker, **changes})
 
     keywords = _keywords(dialect.VALIDATORS, lambda pattern, text: _matches(pattern, text, left()))
-    bounded = extend(dialect, keywords)  # type: ignore[no-untyped-call]
+    bounded = extend(dialect, keywords)
     bounded.evolve = evolve
     return bounded
 

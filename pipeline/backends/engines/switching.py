@@ -77,16 +77,7 @@ def give_back(
     }
     with _going_on(summary):
         swap(layout, target, f"rolled back: {reason}", run)
-    try:
-        client.load(target.id)
-        client.activate(target.id)
-        summary["proof"] = _prove_return(client, target, fingerprint)
-        summary["proven"] = True
-        if failed.id not in (target.id, generations.BASE) and client.drain(failed.id, _DRAIN_SECONDS):
-            client.unload(failed.id)
-    except NightschoolError as error:
-        logger.error("the return to %s is not proven: %s", target.id, error)
-        summary["engine_error"] = str(error)
+    summary |= _serve_again(client, target, failed, fingerprint)
     for folder in {target.folder, failed.folder}:
         with _going_on(summary):
             write_json(folder / SUMMARY, summary)
@@ -96,6 +87,24 @@ def give_back(
             f"free some space, then `nightschool rollback --to {target.id}`",
         )
     return summary
+
+
+def _serve_again(
+    client: GatewayClient, target: Generation, failed: Generation, fingerprint: Fingerprint | None
+) -> dict[str, Any]:
+    """Have the engine serve the target, prove it, and unload what failed: what the summary says of that."""
+    told: dict[str, Any] = {}
+    try:
+        client.load(target.id)
+        client.activate(target.id)
+        told["proof"] = _prove_return(client, target, fingerprint)
+        told["proven"] = True
+        if failed.id not in (target.id, generations.BASE) and client.drain(failed.id, _DRAIN_SECONDS):
+            client.unload(failed.id)
+    except NightschoolError as error:
+        logger.error("the return to %s is not proven: %s", target.id, error)
+        told["engine_error"] = str(error)
+    return told
 
 
 @contextmanager
